@@ -1,0 +1,185 @@
+# trail: build, try, test. `make help` lists the targets.
+#
+# Everything is built under build/ (with SANITIZE=1 under build/sanitize/). V=1 shows the commands.
+
+CC       ?= cc
+CFLAGS   ?= -O2 -g
+LUA      ?= lua5.4
+BUSTED   ?= busted
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+
+V        ?=
+Q        := $(if $(V),,@)
+SANITIZE ?=
+ifneq ($(SANITIZE),)
+B        := build/sanitize
+SAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else
+B        := build
+SAN      :=
+endif
+
+# Our own flags, never mixed into the user's CFLAGS. One reason each:
+TRAIL_CFLAGS := -std=c11 -D_GNU_SOURCE \
+	-fPIC -pthread \
+	-fvisibility=hidden \
+	-Wall -Wextra -Wshadow -Wconversion -pedantic \
+	-Wstrict-prototypes -Wmissing-prototypes \
+	-Werror=unused-result -Werror=implicit-function-declaration -Werror=vla \
+	-Isrc $(SAN)
+LUA_CFLAGS   = $(shell pkg-config --cflags lua5.4)
+LUA_LIBS     = $(shell pkg-config --libs lua5.4)
+LIB_LIBS     := -llmdb -lcrypto -ljansson -luuid -pthread
+
+EDGE_SRCS := $(wildcard src/lua_*.c) src/main.c $(wildcard src/testing*.c) src/bench.c
+LIB_SRCS  := $(filter-out $(EDGE_SRCS),$(wildcard src/*.c))
+LUA_SRCS  := $(wildcard src/lua_*.c)
+TEST_SRCS := $(wildcard src/testing*.c)
+
+LIB_OBJS  := $(LIB_SRCS:src/%.c=$(B)/obj/%.o)
+LUA_OBJS  := $(LUA_SRCS:src/%.c=$(B)/obj/%.o)
+TEST_OBJS := $(TEST_SRCS:src/%.c=$(B)/obj/%.o)
+# The library once more with its fault points switched on, for the specs only.
+FAULT_OBJS := $(LIB_SRCS:src/%.c=$(B)/faults/%.o)
+EMBEDDED  := $(sort $(wildcard lua/trail/*.lua lua/trail/cli/*.lua))
+
+PACKAGES := gcc libc6-dev make pkg-config liblmdb-dev libssl-dev libjansson-dev uuid-dev \
+	lua5.4 liblua5.4-dev lua-cjson lua-argparse
+TEST_PACKAGES := lua-busted python3 faketime procps
+
+.PHONY: all lib lua cli testing demo test test-plain test-sanitize sanitize bench lint env \
+	deps test-deps install clean help
+.DELETE_ON_ERROR:
+
+all: lib lua cli
+
+lib: $(B)/libtrail.so $(B)/libtrail.a
+
+lua: $(B)/lua/trail/core.so
+
+cli: $(B)/trail
+
+testing: $(B)/lua/trail/testing.so
+
+$(B)/obj/lua_%.o $(B)/obj/main.o $(B)/obj/testing.o $(B)/obj/testing%.o $(B)/obj/embedded.o: TRAIL_CFLAGS += $(LUA_CFLAGS)
+
+$(B)/obj/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TRAIL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/faults/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TRAIL_CFLAGS) -DTRAIL_FAULTS -MMD -MP -c -o $@ $<
+
+$(B)/libtrail.a: $(LIB_OBJS)
+	@echo '  $@'
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(B)/libtrail.so.0: $(LIB_OBJS)
+	@echo '  $@'
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -Wl,-soname,libtrail.so.0 -Wl,-z,defs -o $@ $^ $(LIB_LIBS)
+
+$(B)/libtrail.so: $(B)/libtrail.so.0
+	$(Q)ln -sf libtrail.so.0 $@
+
+# The module leaves lua_* open: the host has a Lua of its own.
+$(B)/lua/trail/core.so: $(LUA_OBJS) $(B)/libtrail.so
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -Wl,-rpath,'$$ORIGIN/../..' -o $@ $(LUA_OBJS) -L$(B) -ltrail
+
+$(B)/lua/trail/testing.so: $(TEST_OBJS) $(FAULT_OBJS)
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -o $@ $^ $(LIB_LIBS)
+
+$(B)/embedded.c: src/embed.lua $(EMBEDDED)
+	@mkdir -p $(@D)
+	$(Q)$(LUA) src/embed.lua $(EMBEDDED) > $@
+
+$(B)/obj/embedded.o: $(B)/embedded.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TRAIL_CFLAGS) -c -o $@ $<
+
+# -E: C modules that a map script requires find the Lua inside.
+$(B)/trail: $(B)/obj/main.o $(B)/obj/embedded.o $(LUA_OBJS) $(B)/libtrail.a
+	@echo '  $@'
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) $(LIB_LIBS) -lm -ldl
+
+-include $(wildcard $(B)/obj/*.d $(B)/faults/*.d)
+
+# ---- set-up: what is missing comes from Debian's packages ------------------------------------
+
+SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+define install
+	@missing=; for p in $(1); do \
+		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q '^install ok installed' || \
+		missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing:$$missing"; \
+		$(SUDO) apt-get update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+			--no-install-recommends $$missing >/dev/null; \
+	fi
+endef
+
+deps:
+	$(call install,$(PACKAGES))
+
+test-deps:
+	$(call install,$(PACKAGES) $(TEST_PACKAGES))
+
+# ---- demo and tests ----------------------------------------------------------------------------
+
+# The sub-make reads the compiler flags anew, when the packages are there.
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@TRAIL_BUILD=$(CURDIR)/$(B) sh examples/demo.sh
+
+SPEC_ENV = TRAIL_BUILD=$(B) TRAIL_COUNTS=build/counts LC_ALL=C.UTF-8 \
+	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/?.lua;;' \
+	LUA_CPATH='$(CURDIR)/$(B)/lua/?.so;;'
+SPECS   ?= spec
+
+test: test-deps
+	@rm -f build/counts
+	@$(MAKE) --no-print-directory test-plain; $(MAKE) --no-print-directory test-sanitize; \
+	$(LUA) spec/total.lua build/counts 2
+
+test-plain: all testing examples
+	@echo "== specs"
+	@$(SPEC_ENV) $(BUSTED) --lua=$$(command -v $(LUA)) -o spec/report.lua $(SPECS)
+
+# Once more with every access and every overflow checked. The interpreter itself is not built
+# with the sanitizers, so their run-time library is loaded before it; what Lua leaves to the
+# end of the process is no leak of ours.
+test-sanitize:
+	@$(MAKE) --no-print-directory SANITIZE=1 all testing examples
+	@echo "== specs under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@$(SPEC_ENV:TRAIL_BUILD=$(B)=) TRAIL_BUILD=build/sanitize \
+	LUA_CPATH='$(CURDIR)/build/sanitize/lua/?.so;;' \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:handle_abort=0 \
+	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	$(BUSTED) --lua=$$(command -v $(LUA)) -o spec/report.lua $(SPECS)
+
+sanitize: test-sanitize
+
+# The C examples, built as an outside program would be: by the public header alone.
+examples: $(B)/append $(B)/query
+
+$(B)/append $(B)/query: $(B)/%: examples/%.c $(B)/libtrail.so src/trail.h
+	$(Q)$(CC) $(CFLAGS) $(SAN) -std=c11 -Wall -Wextra -pedantic -Isrc -o $@ $< \
+		-L$(B) -ltrail -Wl,-rpath,'$$ORIGIN'
+
+env:
+	@echo "export PATH='$(CURDIR)/$(B)':\"\$$PATH\""
+	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;'"
+	@echo "export LUA_CPATH='$(CURDIR)/$(B)/lua/?.so;;'"
+
+clean:
+	rm -rf build
