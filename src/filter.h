@@ -1,0 +1,30 @@
+/* filter.h - does a record satisfy what somebody looks for.
+ * Level 2: may include levels 0-1, door. No I/O.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRAIL_FILTER_H
+#define TRAIL_FILTER_H
+
+#include "trail.h"
+
+/* A filter made ready: copied, checked, ids and addresses parsed. */
+typedef struct trail__filter trail__filter;
+
+/* 'filter' NULL: everything. TRAIL_INVALID names the condition. */
+trail_status trail__filter_make(trail__filter **filter_out, const trail_filter *filter,
+                                trail_error *err);
+void trail__filter_free(trail__filter *filter); /* NULL is fine */
+
+/* Bounds, order and limit; 'matches' in it is not to be used. */
+const trail_filter *trail__filter_bounds(const trail__filter *filter);
+
+/* Does the record satisfy every condition and the times? Seq bounds are the plan's affair. */
+bool trail__filter_matches(const trail__filter *filter, const trail_record *record);
+
+/* True if every record satisfies it: no conditions, no times. */
+bool trail__filter_is_open(const trail__filter *filter);
+
+/* The first condition that asks for certain ids: 'ids_out' is count * 16 bytes. False: none. */
+bool trail__filter_ids(const trail__filter *filter, const uint8_t **ids_out, size_t *count_out);
+
+#endif
