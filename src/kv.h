@@ -1,0 +1,119 @@
+/* kv.h - three sorted tables in one file with transactions: all that we use of LMDB.
+ * Level 3: may include levels 0-1; only kv.c and kv_open.c include <lmdb.h>.
+ * SPDX-License-Identifier: MIT
+ *
+ * No DUPSORT and no WRITEMAP (notes in docs/design.md). A transaction must end on the thread
+ * that began it if it writes. What a get returns points into the file's pages and is dead when
+ * the transaction ends.
+ *
+ * The address space is reserved large and grows: every transaction holds kv's map lock for
+ * reading, growing holds it for writing.
+ */
+#ifndef TRAIL_KV_H
+#define TRAIL_KV_H
+
+#include "trail.h"
+
+typedef struct trail__kv trail__kv;
+
+typedef enum trail__kv_table {
+    TRAIL__KV_ENTRIES, /* seq -> stored value */
+    TRAIL__KV_IDS,     /* id given by a caller -> seq */
+    TRAIL__KV_META,    /* "log", "head" */
+    TRAIL__KV_TABLES
+} trail__kv_table;
+
+typedef struct trail__kv_options {
+    uint64_t map_size;
+    uint64_t size_max;
+    unsigned busy_ms;
+    bool create;       /* the file does not exist yet */
+    bool read_only;    /* do not even try to open for writing */
+    int exit_on_panic; /* not 0: leave the process with this code where LMDB would abort */
+} trail__kv_options;
+
+/* Open dir/log.mdb. Only one kv per file and process: the caller sees to it. */
+trail_status trail__kv_open(trail__kv **kv_out, const char *dir,
+                            const trail__kv_options *options, trail_error *err);
+void trail__kv_close(trail__kv *kv);
+
+uint64_t trail__kv_size_max(const trail__kv *kv); /* 0: no limit */
+
+typedef struct trail__kv_txn {
+    trail__kv *kv;
+    void *handle;  /* MDB_txn; NULL when not begun */
+    bool writes;
+    bool map_full; /* a put failed for lack of address space: abort, trail__kv_grow, again */
+} trail__kv_txn;
+
+trail_status trail__kv_begin_read(trail__kv *kv, trail__kv_txn *txn_out, trail_error *err);
+
+/* Waits at most busy_ms for a writer of another process, then TRAIL_BUSY. */
+trail_status trail__kv_begin_write(trail__kv *kv, trail__kv_txn *txn_out, trail_error *err);
+
+/* Durable on TRAIL_OK. After anything else nothing was stored; if that cannot be known, the
+ * message says so and the kv refuses everything from then on. The transaction is over. */
+trail_status trail__kv_commit(trail__kv_txn *txn, trail_error *err);
+void trail__kv_abort(trail__kv_txn *txn); /* not begun, or over: fine */
+
+/* A number that every committed write transaction of this file raises by one. */
+uint64_t trail__kv_txn_number(const trail__kv_txn *txn);
+
+/* Reserve more address space; TRAIL_FULL at size_max. No transaction may be open on the
+ * calling thread. */
+trail_status trail__kv_grow(trail__kv *kv, trail_error *err);
+
+/* TRAIL_NOT_FOUND without a message: no such key. */
+trail_status trail__kv_get(const trail__kv_txn *txn, trail__kv_table table, trail_text key,
+                           trail_text *value_out, trail_error *err);
+
+/* Store a value under a new key; TRAIL_CORRUPT if the key is there, or (append) not behind all
+ * others. *value_out is room for 'len' bytes, to be filled before the next call. */
+trail_status trail__kv_append(trail__kv_txn *txn, trail__kv_table table, trail_text key,
+                              size_t len, uint8_t **value_out, trail_error *err);
+trail_status trail__kv_put_new(trail__kv_txn *txn, trail__kv_table table, trail_text key,
+                               trail_text value, trail_error *err);
+trail_status trail__kv_replace(trail__kv_txn *txn, trail__kv_table table, trail_text key,
+                               trail_text value, trail_error *err);
+
+trail_status trail__kv_count(const trail__kv_txn *txn, trail__kv_table table,
+                             uint64_t *count_out, trail_error *err);
+
+/* A position in a table, within a transaction. */
+typedef struct trail__kv_cursor {
+    void *handle;
+} trail__kv_cursor;
+
+typedef enum trail__kv_move {
+    TRAIL__KV_FIRST,
+    TRAIL__KV_LAST,
+    TRAIL__KV_NEXT,
+    TRAIL__KV_PREVIOUS,
+    TRAIL__KV_AT_OR_AFTER /* the key given in *key */
+} trail__kv_move;
+
+trail_status trail__kv_cursor_open(const trail__kv_txn *txn, trail__kv_table table,
+                                   trail__kv_cursor *cursor_out, trail_error *err);
+void trail__kv_cursor_close(trail__kv_cursor *cursor);
+
+/* TRAIL_NOT_FOUND without a message: there is nothing in that direction. */
+trail_status trail__kv_cursor_move(trail__kv_cursor *cursor, trail__kv_move move,
+                                   trail_text *key, trail_text *value_out, trail_error *err);
+
+typedef struct trail__kv_info {
+    uint64_t file_len;
+    uint64_t used_len;
+    uint64_t map_size;
+    unsigned readers;
+    unsigned readers_max;
+} trail__kv_info;
+
+trail_status trail__kv_get_info(trail__kv *kv, trail__kv_info *info_out, trail_error *err);
+
+#ifdef TRAIL_FAULTS
+/* For the specs, which play the attacker with valid pages. */
+trail_status trail__kv_delete(trail__kv_txn *txn, trail__kv_table table, trail_text key,
+                              trail_error *err);
+#endif
+
+#endif

@@ -1,0 +1,40 @@
+/* kv_env.h - the open environment, shared by the files that know LMDB: kv.c and kv_open.c.
+ * Level 3: may include levels 0-1, kv, gate.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRAIL_KV_ENV_H
+#define TRAIL_KV_ENV_H
+
+#include "gate.h"
+#include "kv.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { TRAIL__KV_READERS_MAX = 4096, TRAIL__KV_PATH_LEN_MAX = 4096 };
+
+struct trail__kv {
+    MDB_env *env;
+    MDB_dbi tables[TRAIL__KV_TABLES];
+    trail__gate *gate; /* NULL: no permission to write; or creating */
+    bool creating;     /* the file is not known to anybody else yet */
+    /* Read side: held by every transaction. Write side: held while the map changes. */
+    pthread_rwlock_t map_lock;
+    uint64_t size_max;
+    unsigned busy_ms;
+    unsigned commits;   /* since the last look for dead readers; under LMDB's writer lock */
+    atomic_bool broken; /* a write failed half-way: the state on disk is unknown */
+    int exit_on_panic;
+    char path[TRAIL__KV_PATH_LEN_MAX];
+};
+
+/* LMDB's codes in our words and statuses. 'doing' goes into the message. */
+trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing, trail_error *err);
+
+/* Opened for reading only: by permission, or because it was asked for. */
+bool trail__kv_env_read_only(const trail__kv *kv);
+
+extern const char *const trail__kv_table_names[TRAIL__KV_TABLES];
+
+#endif

@@ -1,0 +1,29 @@
+/* kv_file.h - what must be right about LMDB's files before LMDB maps them.
+ * Level 3: may include levels 0-1.
+ * SPDX-License-Identifier: MIT
+ *
+ * LMDB trusts its files: a cut file is a SIGBUS, and so is a lock file with holes on a full
+ * disk. What can be known before is checked here.
+ */
+#ifndef TRAIL_KV_FILE_H
+#define TRAIL_KV_FILE_H
+
+#include "trail.h"
+
+/* Both meta pages are LMDB's, and the file is as long as the newest one says. 'path' is
+ * log.mdb. */
+trail_status trail__kv_file_check(const char *path, trail_error *err);
+
+/* Allocate the lock file in full. Does nothing if it has its size already. */
+trail_status trail__kv_file_lock_reserve(const char *lock_path, unsigned readers_max,
+                                         trail_error *err);
+
+/* Occupy the numbers 0, 1 and 2 while a file is opened, if they are free: else error texts of
+ * the host would be written into it. 'held' is given back to release. */
+void trail__kv_file_hold_streams(bool held[3]);
+void trail__kv_file_release_streams(const bool held[3]);
+
+/* Mark every descriptor of this process on the same file as 'fd' close-on-exec. */
+void trail__kv_file_close_on_exec(int fd);
+
+#endif

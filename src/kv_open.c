@@ -1,0 +1,284 @@
+/* kv_open.c - open and close the environment: files, address space, permissions.
+ * Level 3: may include levels 0-1, kv, kv_env, kv_file, gate; includes <lmdb.h>.
+ * SPDX-License-Identifier: MIT
+ */
+#include "kv_env.h"
+
+#include "error.h"
+#include "fault.h"
+#include "kv_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { FILE_MODE = 0640 };
+static const uint64_t map_size_default = UINT64_C(64) << 30;
+static const uint64_t map_size_min = UINT64_C(1) << 20;
+const char *const trail__kv_table_names[TRAIL__KV_TABLES] = { "entries", "ids", "meta" };
+
+trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing, trail_error *err)
+{
+    switch (rc) {
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_INCOMPATIBLE:
+    case MDB_BAD_TXN:
+        return trail__error(err, TRAIL_CORRUPT, "%s: %s: the file is damaged", kv->path, doing);
+    case MDB_VERSION_MISMATCH:
+        return trail__error(err, TRAIL_CORRUPT, "%s: %s: not a file of LMDB 0.9", kv->path,
+                            doing);
+    case MDB_MAP_FULL:
+        return trail__error(err, TRAIL_FULL, "%s: %s: the reserved address space is used up",
+                            kv->path, doing);
+    case MDB_READERS_FULL:
+        return trail__error(err, TRAIL_BUSY, "%s: %s: all %d reader slots are taken", kv->path,
+                            doing, TRAIL__KV_READERS_MAX);
+    case MDB_TXN_FULL:
+        return trail__error(err, TRAIL_FULL, "%s: %s: too much for one transaction", kv->path,
+                            doing);
+    case MDB_PANIC:
+        return trail__error(err, TRAIL_IO, "%s: %s: an earlier write failed; open the trail anew",
+                            kv->path, doing);
+    default:
+        break;
+    }
+    if (rc < 0) {
+        return trail__error(err, TRAIL_IO, "%s: %s: %s", kv->path, doing, mdb_strerror(rc));
+    }
+    return trail__error_errno(err, rc, "%s: %s", kv->path, doing);
+}
+
+static uint64_t first_map_size(const trail__kv_options *options)
+{
+    uint64_t size = options->map_size > 0 ? options->map_size : map_size_default;
+    struct rlimit space;
+
+    if (options->size_max > 0 && size > options->size_max) {
+        size = options->size_max;
+    }
+    /* Under a limit take a quarter of it: the host needs the rest. */
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY &&
+        size > space.rlim_cur / 4) {
+        size = space.rlim_cur / 4;
+    }
+    if (size < map_size_min) {
+        size = map_size_min;
+    }
+    return size - size % (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void leave_on_panic(MDB_env *env, const char *message)
+{
+    const trail__kv *kv = mdb_env_get_userctx(env);
+
+    (void)message;
+    if (kv != NULL && kv->exit_on_panic != 0) {
+        _exit(kv->exit_on_panic);
+    }
+}
+
+static int make_env(trail__kv *kv, uint64_t map_size, unsigned flags)
+{
+    bool held[3];
+    int rc = trail__fault("kv/env") ? ENOMEM : mdb_env_create(&kv->env);
+
+    if (rc != 0) {
+        kv->env = NULL;
+        return rc;
+    }
+    (void)mdb_env_set_userctx(kv->env, kv);
+    (void)mdb_env_set_assert(kv->env, leave_on_panic);
+    if ((rc = mdb_env_set_maxreaders(kv->env, TRAIL__KV_READERS_MAX)) == 0 &&
+        (rc = mdb_env_set_maxdbs(kv->env, TRAIL__KV_TABLES)) == 0 &&
+        (rc = mdb_env_set_mapsize(kv->env, (size_t)map_size)) == 0) {
+        trail__kv_file_hold_streams(held);
+        rc = mdb_env_open(kv->env, kv->path, MDB_NOSUBDIR | MDB_NOTLS | flags, FILE_MODE);
+        trail__kv_file_release_streams(held);
+    }
+    if (rc != 0) {
+        mdb_env_close(kv->env);
+        kv->env = NULL;
+    }
+    return rc;
+}
+
+/* Reserve as much as asked for, or what the process may have; read only if it must be. */
+static trail_status open_env(trail__kv *kv, const trail__kv_options *options, trail_error *err)
+{
+    uint64_t map_size = first_map_size(options);
+    unsigned flags = options->read_only ? MDB_RDONLY : 0;
+    int rc = make_env(kv, map_size, flags);
+
+    while ((rc == ENOMEM || rc == EINVAL) && map_size / 2 >= map_size_min &&
+           !trail__fault("kv/env")) {
+        map_size /= 2;
+        map_size -= map_size % (uint64_t)sysconf(_SC_PAGESIZE);
+        rc = make_env(kv, map_size, flags);
+    }
+    if ((rc == EACCES || rc == EROFS) && flags == 0 && !options->create) {
+        rc = make_env(kv, map_size, MDB_RDONLY);
+    }
+    if (rc == EACCES) {
+        return trail__error(err, TRAIL_DENIED,
+                            "%s: no permission (readers too must be able to write %s-lock)",
+                            kv->path, kv->path);
+    }
+    return rc == 0 ? TRAIL_OK : trail__kv_error(kv, rc, "open", err);
+}
+
+bool trail__kv_env_read_only(const trail__kv *kv)
+{
+    unsigned flags = 0;
+
+    (void)mdb_env_get_flags(kv->env, &flags);
+    return (flags & MDB_RDONLY) != 0;
+}
+
+static trail_status open_tables(trail__kv *kv, bool create, trail_error *err)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(kv->env, NULL, create ? 0 : MDB_RDONLY, &txn);
+
+    if (rc == MDB_READERS_FULL && mdb_reader_check(kv->env, NULL) == 0) {
+        rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn);
+    }
+    if (rc != 0) {
+        return trail__kv_error(kv, rc, "open", err);
+    }
+    for (int i = 0; i < TRAIL__KV_TABLES && rc == 0; i++) {
+        rc = mdb_dbi_open(txn, trail__kv_table_names[i], create ? MDB_CREATE : 0, &kv->tables[i]);
+    }
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        if (rc == MDB_NOTFOUND) {
+            return trail__error(err, TRAIL_CORRUPT, "%s: an LMDB file, but not a trail's",
+                                kv->path);
+        }
+        return trail__kv_error(kv, rc, "open", err);
+    }
+    rc = mdb_txn_commit(txn);
+    return rc == 0 ? TRAIL_OK : trail__kv_error(kv, rc, "open", err);
+}
+
+static trail_status prepare_files(const trail__kv *kv, const trail__kv_options *options,
+                                  trail_error *err)
+{
+    char lock_path[TRAIL__KV_PATH_LEN_MAX + 8];
+    trail_status status = TRAIL_OK;
+
+    if (!options->create) {
+        status = trail__kv_file_check(kv->path, err);
+    }
+    if (status == TRAIL_OK) {
+        (void)snprintf(lock_path, sizeof lock_path, "%s-lock", kv->path);
+        status = trail__kv_file_lock_reserve(lock_path, TRAIL__KV_READERS_MAX, err);
+        /* On a read-only file system LMDB works without a lock file. */
+        if (status == TRAIL_DENIED || status == TRAIL_NOT_FOUND) {
+            status = TRAIL_OK;
+        }
+    }
+    return status;
+}
+
+static trail_status open_gate(trail__kv *kv, trail_error *err)
+{
+    char gate_path[TRAIL__KV_PATH_LEN_MAX + 8];
+
+    (void)snprintf(gate_path, sizeof gate_path, "%s-gate", kv->path);
+    return trail__gate_open(&kv->gate, gate_path, err);
+}
+
+static trail_status open_all(trail__kv *kv, const trail__kv_options *options, trail_error *err)
+{
+    trail_status status = prepare_files(kv, options, err);
+    mdb_filehandle_t fd;
+    int dead;
+
+    if (status == TRAIL_OK) {
+        status = open_env(kv, options, err);
+    }
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    if (mdb_env_get_fd(kv->env, &fd) == 0) {
+        trail__kv_file_close_on_exec(fd);
+    }
+    kv->creating = options->create;
+    if (!trail__kv_env_read_only(kv) && !options->create) {
+        status = open_gate(kv, err);
+        if (status == TRAIL_DENIED) {
+            status = TRAIL_OK; /* enough for reading */
+        }
+    }
+    if (status == TRAIL_OK) {
+        status = open_tables(kv, options->create, err);
+    }
+    if (status == TRAIL_OK) {
+        (void)mdb_reader_check(kv->env, &dead); /* readers that died pin old pages */
+    }
+    return status;
+}
+
+static int init_map_lock(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attr;
+    int failed = pthread_rwlockattr_init(&attr);
+
+    if (failed == 0) {
+        /* Growing must get its turn although readers come and go. */
+        (void)pthread_rwlockattr_setkind_np(&attr,
+                                            PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+        failed = pthread_rwlock_init(lock, &attr);
+        (void)pthread_rwlockattr_destroy(&attr);
+    }
+    return failed;
+}
+
+trail_status trail__kv_open(trail__kv **kv_out, const char *dir,
+                            const trail__kv_options *options, trail_error *err)
+{
+    trail__kv *kv = trail__alloc_zero(sizeof *kv);
+    trail_status status;
+
+    *kv_out = NULL;
+    if (kv == NULL || init_map_lock(&kv->map_lock) != 0) {
+        trail__free(kv);
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory to open %s", dir);
+    }
+    kv->size_max = options->size_max;
+    kv->busy_ms = options->busy_ms;
+    kv->exit_on_panic = options->exit_on_panic;
+    if (snprintf(kv->path, sizeof kv->path, "%s/log.mdb", dir) >= (int)sizeof kv->path) {
+        status = trail__error(err, TRAIL_INVALID, "the path is longer than %d bytes",
+                              TRAIL__KV_PATH_LEN_MAX - 10);
+    } else {
+        status = open_all(kv, options, err);
+    }
+    if (status != TRAIL_OK) {
+        trail__kv_close(kv);
+        return status;
+    }
+    *kv_out = kv;
+    return TRAIL_OK;
+}
+
+void trail__kv_close(trail__kv *kv)
+{
+    if (kv == NULL) {
+        return;
+    }
+    if (kv->env != NULL) {
+        mdb_env_close(kv->env);
+    }
+    trail__gate_close(kv->gate);
+    (void)pthread_rwlock_destroy(&kv->map_lock);
+    trail__free(kv);
+}
+
+uint64_t trail__kv_size_max(const trail__kv *kv)
+{
+    return kv->size_max;
+}
