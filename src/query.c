@@ -1,0 +1,528 @@
+/* query.c - find records: pages of copies, and exact counts.
+ * Level 6: may include levels 0-5, plan.
+ * SPDX-License-Identifier: MIT
+ */
+#include "query.h"
+
+#include "bytes.h"
+#include "error.h"
+#include "fault.h"
+#include "log_find.h"
+#include "plan.h"
+
+#include <string.h>
+
+/* One page, and so one read transaction, ends at whichever comes first. */
+enum {
+    PAGE_RECORDS_FIRST = 16, /* then twice as many each time */
+    PAGE_RECORDS_MAX = 512,
+    PAGE_LEN_MAX = 1 << 20,
+    PAGE_SCAN_MAX = 8192,
+    COUNT_SCAN_MAX = 32768
+};
+
+/* Where in its plan a query stands, and the transaction it reads in. */
+typedef struct walk {
+    const trail__plan *plan;
+    bool backwards;
+    uint64_t seq;   /* the next seq to look at, or (listed) */
+    size_t index;   /* how many of the list are done */
+    bool over;
+    uint64_t scanned;
+    trail__kv_txn txn;
+    trail__kv_cursor cursor;
+    bool placed; /* the cursor stands on the entry looked at last */
+} walk;
+
+static void walk_init(walk *w, const trail__plan *plan, bool backwards)
+{
+    memset(w, 0, sizeof *w);
+    w->plan = plan;
+    w->backwards = backwards;
+    w->seq = backwards ? plan->seq_last : plan->seq_first;
+    w->over = plan->listed ? plan->count == 0 : plan->seq_first > plan->seq_last;
+}
+
+static trail_status walk_begin(walk *w, trail__log *log, trail_error *err)
+{
+    trail_status status = trail__kv_begin_read(log->kv, &w->txn, err);
+
+    w->placed = false;
+    if (status == TRAIL_OK) {
+        status = trail__kv_cursor_open(&w->txn, TRAIL__KV_ENTRIES, &w->cursor, err);
+        if (status != TRAIL_OK) {
+            trail__kv_abort(&w->txn);
+        }
+    }
+    return status;
+}
+
+static void walk_end(walk *w)
+{
+    trail__kv_cursor_close(&w->cursor);
+    trail__kv_abort(&w->txn);
+}
+
+static trail_status bad_key(trail_text key, trail_error *err)
+{
+    return trail__error(err, TRAIL_CORRUPT, "an entry has a key of %zu bytes", key.len);
+}
+
+/* The next entry of a range: at w->seq or, where entries are missing, beyond it. */
+static trail_status step_range(walk *w, uint64_t *seq_out, trail_text *stored_out,
+                               trail_error *err)
+{
+    trail__seq_key seq_key;
+    trail_text key = trail__seq_key_of(&seq_key, w->seq);
+    trail__kv_move move = w->backwards ? TRAIL__KV_PREVIOUS : TRAIL__KV_NEXT;
+    trail_status status;
+
+    if (!w->placed) {
+        move = TRAIL__KV_AT_OR_AFTER;
+    }
+    status = trail__kv_cursor_move(&w->cursor, move, &key, stored_out, err);
+    if (!w->placed && w->backwards) {
+        /* Standing behind the place, or behind the end: one step back. */
+        if (status == TRAIL_NOT_FOUND) {
+            status = trail__kv_cursor_move(&w->cursor, TRAIL__KV_LAST, &key, stored_out, err);
+        } else if (status == TRAIL_OK && key.len == 8 &&
+                   trail__load_u64((const uint8_t *)key.data) > w->seq) {
+            status =
+                trail__kv_cursor_move(&w->cursor, TRAIL__KV_PREVIOUS, &key, stored_out, err);
+        }
+    }
+    w->placed = true;
+    if (status == TRAIL_OK && key.len != 8) {
+        status = bad_key(key, err);
+    }
+    if (status == TRAIL_OK) {
+        *seq_out = trail__load_u64((const uint8_t *)key.data);
+        if (*seq_out < w->plan->seq_first || *seq_out > w->plan->seq_last) {
+            status = TRAIL_NOT_FOUND;
+        }
+    }
+    if (status == TRAIL_NOT_FOUND) {
+        w->over = true;
+        return TRAIL_OK;
+    }
+    if (status == TRAIL_OK) {
+        w->over = *seq_out == (w->backwards ? w->plan->seq_first : w->plan->seq_last);
+        w->seq = w->backwards ? *seq_out - 1 : *seq_out + 1;
+    }
+    return status;
+}
+
+static trail_status step_list(walk *w, uint64_t *seq_out, trail_text *stored_out,
+                              trail_error *err)
+{
+    size_t at = w->backwards ? w->plan->count - 1 - w->index : w->index;
+    trail_status status;
+
+    *seq_out = w->plan->seqs[at];
+    w->index++;
+    w->over = w->index == w->plan->count;
+    status = trail__log_stored(&w->txn, *seq_out, stored_out, err);
+    if (status == TRAIL_NOT_FOUND) {
+        return trail__error(err, TRAIL_CORRUPT, "entry %llu is missing",
+                            (unsigned long long)*seq_out);
+    }
+    return status;
+}
+
+/* Look at the next entry; stored_out->data is NULL if there was none. */
+static trail_status walk_step(walk *w, uint64_t *seq_out, trail_text *stored_out,
+                              trail_error *err)
+{
+    trail_status status;
+
+    stored_out->data = NULL;
+    if (w->plan->listed) {
+        status = step_list(w, seq_out, stored_out, err);
+    } else {
+        trail_text found = { NULL, 0 };
+
+        *seq_out = 0;
+        status = step_range(w, seq_out, &found, err);
+        if (*seq_out >= w->plan->seq_first && *seq_out <= w->plan->seq_last) {
+            *stored_out = found;
+        }
+    }
+    if (stored_out->data != NULL) {
+        w->scanned++;
+    }
+    return status;
+}
+
+/* Does the entry belong to the answer? An unreadable one does only if it was asked for. */
+static trail_status consider(const trail__filter *filter, uint64_t seq, trail_text stored,
+                             bool *wanted_out, trail_error *err)
+{
+    trail_record record;
+    const char *wrong = trail__stored_read(stored, &record, NULL);
+
+    if (wrong == NULL) {
+        *wanted_out = trail__filter_matches(filter, &record);
+        return TRAIL_OK;
+    }
+    *wanted_out = trail__filter_bounds(filter)->unreadable;
+    if (*wanted_out) {
+        return TRAIL_OK;
+    }
+    return trail__error(err, TRAIL_CORRUPT, "entry %llu: %s; run verify",
+                        (unsigned long long)seq, wrong);
+}
+
+/* ---- pages ------------------------------------------------------------------------------- */
+
+typedef struct item {
+    uint64_t seq;
+    size_t at;
+    size_t len;
+} item;
+
+struct trail__query {
+    trail__log *log;
+    trail__filter *filter;
+    trail__plan plan;
+    walk walk;
+    uint64_t left; /* records that may still be handed out */
+    size_t page_records;
+    item items[PAGE_RECORDS_MAX];
+    size_t item_count;
+    size_t item_next;
+    uint8_t *bytes;
+    size_t bytes_len;
+    size_t bytes_room;
+    trail_record record;
+};
+
+static trail_status keep(trail__query *query, uint64_t seq, trail_text stored, trail_error *err)
+{
+    size_t needed = query->bytes_len + stored.len;
+
+    if (needed > query->bytes_room) {
+        size_t room = needed + needed / 2 + 4096;
+        uint8_t *grown = trail__realloc(query->bytes, room);
+
+        if (grown == NULL) {
+            return trail__error(err, TRAIL_NO_MEMORY, "no memory for a page of %zu bytes",
+                                needed);
+        }
+        query->bytes = grown;
+        query->bytes_room = room;
+    }
+    memcpy(query->bytes + query->bytes_len, stored.data, stored.len);
+    query->items[query->item_count++] =
+        (item){ .seq = seq, .at = query->bytes_len, .len = stored.len };
+    query->bytes_len = needed;
+    return TRAIL_OK;
+}
+
+/* Read entries into the page until it is full or the transaction has lived long enough. */
+static trail_status fill_page(trail__query *query, trail_error *err)
+{
+    walk *w = &query->walk;
+    uint64_t scan_end = w->scanned + PAGE_SCAN_MAX;
+    size_t records_max = query->left < query->page_records ? query->left : query->page_records;
+    trail_status status = walk_begin(w, query->log, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    while (status == TRAIL_OK && !w->over && query->item_count < records_max &&
+           query->bytes_len < PAGE_LEN_MAX && w->scanned < scan_end) {
+        uint64_t seq;
+        trail_text stored;
+        bool wanted = false;
+
+        status = walk_step(w, &seq, &stored, err);
+        if (status == TRAIL_OK && stored.data != NULL) {
+            status = consider(query->filter, seq, stored, &wanted, err);
+        }
+        if (status == TRAIL_OK && wanted) {
+            status = keep(query, seq, stored, err);
+        }
+    }
+    walk_end(w);
+    return status;
+}
+
+static trail_status next_page(trail__query *query, trail_error *err)
+{
+    trail_status status = TRAIL_OK;
+
+    query->item_count = 0;
+    query->item_next = 0;
+    query->bytes_len = 0;
+    while (status == TRAIL_OK && query->item_count == 0 && !query->walk.over) {
+        status = fill_page(query, err);
+    }
+    if (query->page_records < PAGE_RECORDS_MAX) {
+        query->page_records *= 2;
+    }
+    return status;
+}
+
+static trail_status plan_query(trail__query *query, trail_error *err)
+{
+    trail__kv_txn txn;
+    trail_status status = trail__kv_begin_read(query->log->kv, &txn, err);
+
+    if (status == TRAIL_OK) {
+        status = trail__plan_make(&txn, query->filter, &query->plan, err);
+        trail__kv_abort(&txn);
+    }
+    return status;
+}
+
+trail_status trail__query_open(trail__query **query_out, trail__log *log,
+                               const trail_filter *filter, trail_error *err)
+{
+    trail__query *query = trail__alloc_zero(sizeof *query);
+    const trail_filter *bounds;
+    trail_status status;
+
+    *query_out = NULL;
+    if (query == NULL) {
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory for a query");
+    }
+    query->log = log;
+    query->page_records = PAGE_RECORDS_FIRST;
+    status = trail__filter_make(&query->filter, filter, err);
+    if (status == TRAIL_OK) {
+        status = plan_query(query, err);
+    }
+    if (status != TRAIL_OK) {
+        trail__query_close(query);
+        return status;
+    }
+    bounds = trail__filter_bounds(query->filter);
+    query->left = bounds->limit > 0 ? bounds->limit : UINT64_MAX;
+    walk_init(&query->walk, &query->plan, bounds->order == TRAIL_NEWEST_FIRST);
+    *query_out = query;
+    return TRAIL_OK;
+}
+
+void trail__query_close(trail__query *query)
+{
+    if (query == NULL) {
+        return;
+    }
+    trail__filter_free(query->filter);
+    trail__plan_release(&query->plan);
+    trail__free(query->bytes);
+    trail__free(query);
+}
+
+trail_status trail__query_next(trail__query *query, const trail_record **record_out,
+                               trail_error *err)
+{
+    trail_status status = TRAIL_OK;
+    trail_text stored;
+    const item *next;
+
+    *record_out = NULL;
+    if (query->left == 0) {
+        return TRAIL_OK;
+    }
+    if (query->item_next == query->item_count) {
+        status = next_page(query, err);
+    }
+    if (status != TRAIL_OK || query->item_count == 0) {
+        return status;
+    }
+    next = &query->items[query->item_next++];
+    stored.data = (const char *)query->bytes + next->at;
+    stored.len = next->len;
+    if (trail__stored_read(stored, &query->record, NULL) != NULL) {
+        query->record.seq = next->seq; /* asked for by filter.unreadable */
+    }
+    query->left--;
+    *record_out = &query->record;
+    return TRAIL_OK;
+}
+
+uint64_t trail__query_scanned(const trail__query *query)
+{
+    return query->walk.scanned;
+}
+
+/* ---- count ----------------------------------------------------------------------------------- */
+
+/* Without conditions the answer is the length of the range, provided that no entry is missing:
+ * as many entries as the head says are then the seqs 1 to head. */
+static trail_status count_range(const trail__kv_txn *txn, const trail__plan *plan,
+                                bool *known_out, uint64_t *count_out, trail_error *err)
+{
+    trail_head head;
+    uint64_t entries;
+    trail_status status = trail__log_head(txn, &head, err);
+
+    if (status == TRAIL_OK) {
+        status = trail__kv_count(txn, TRAIL__KV_ENTRIES, &entries, err);
+    }
+    if (status == TRAIL_OK) {
+        *known_out = entries == head.seq;
+        *count_out = plan->seq_first > plan->seq_last ? 0 : plan->seq_last - plan->seq_first + 1;
+    }
+    return status;
+}
+
+static trail_status count_some(trail__log *log, const trail__filter *filter, walk *w,
+                               uint64_t *count, trail_error *err)
+{
+    uint64_t scan_end = w->scanned + COUNT_SCAN_MAX;
+    trail_status status = walk_begin(w, log, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    while (status == TRAIL_OK && !w->over && w->scanned < scan_end) {
+        uint64_t seq;
+        trail_text stored;
+        bool wanted = false;
+
+        status = walk_step(w, &seq, &stored, err);
+        if (status == TRAIL_OK && stored.data != NULL) {
+            status = consider(filter, seq, stored, &wanted, err);
+        }
+        *count += wanted;
+    }
+    walk_end(w);
+    return status;
+}
+
+static trail_status count_planned(trail__log *log, const trail__filter *filter,
+                                  const trail__plan *plan, uint64_t *count_out,
+                                  trail_error *err)
+{
+    trail_status status = TRAIL_OK;
+    uint64_t count = 0;
+    walk w;
+
+    walk_init(&w, plan, false);
+    while (status == TRAIL_OK && !w.over) {
+        status = count_some(log, filter, &w, &count, err);
+    }
+    if (status == TRAIL_OK) {
+        *count_out = count;
+    }
+    return status;
+}
+
+trail_status trail__query_count(trail__log *log, const trail_filter *filter,
+                                uint64_t *count_out, trail_error *err)
+{
+    trail_filter whole;
+    trail__filter *made = NULL;
+    trail__plan plan = { 0 };
+    trail__kv_txn txn;
+    bool known = false;
+    trail_status status;
+
+    if (filter != NULL) {
+        whole = *filter;
+        whole.after = 0;
+        whole.limit = 0;
+        filter = &whole;
+    }
+    status = trail__filter_make(&made, filter, err);
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    status = trail__kv_begin_read(log->kv, &txn, err);
+    if (status == TRAIL_OK) {
+        status = trail__plan_make(&txn, made, &plan, err);
+        if (status == TRAIL_OK && trail__filter_is_open(made)) {
+            status = count_range(&txn, &plan, &known, count_out, err);
+        }
+        trail__kv_abort(&txn);
+    }
+    if (status == TRAIL_OK && !known) {
+        status = count_planned(log, made, &plan, count_out, err);
+    }
+    trail__plan_release(&plan);
+    trail__filter_free(made);
+    return status;
+}
+
+/* ---- one record ---------------------------------------------------------------------------------- */
+
+static trail_status copy_record(trail_text stored, uint64_t seq, trail_record **record_out,
+                                trail_error *err)
+{
+    trail_record *record = trail__alloc(sizeof *record + stored.len);
+    const char *wrong;
+
+    if (record == NULL) {
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory for a record of %zu bytes",
+                            stored.len);
+    }
+    memcpy(record + 1, stored.data, stored.len);
+    stored.data = (const char *)(record + 1);
+    wrong = trail__stored_read(stored, record, NULL);
+    if (wrong != NULL) {
+        trail__free(record);
+        return trail__error(err, TRAIL_CORRUPT, "entry %llu: %s; run verify",
+                            (unsigned long long)seq, wrong);
+    }
+    *record_out = record;
+    return TRAIL_OK;
+}
+
+static trail_status get_in(const trail__kv_txn *txn, uint64_t seq, trail_record **record_out,
+                           trail_error *err)
+{
+    trail_text stored;
+    trail_status status = trail__log_stored(txn, seq, &stored, err);
+
+    if (status == TRAIL_NOT_FOUND) {
+        return trail__error(err, TRAIL_NOT_FOUND, "there is no event with seq %llu",
+                            (unsigned long long)seq);
+    }
+    return status == TRAIL_OK ? copy_record(stored, seq, record_out, err) : status;
+}
+
+trail_status trail__query_get(trail__log *log, uint64_t seq, trail_record **record_out,
+                              trail_error *err)
+{
+    trail__kv_txn txn;
+    trail_status status = trail__kv_begin_read(log->kv, &txn, err);
+
+    if (status == TRAIL_OK) {
+        status = get_in(&txn, seq, record_out, err);
+        trail__kv_abort(&txn);
+    }
+    return status;
+}
+
+trail_status trail__query_get_by_id(trail__log *log, const uint8_t id[TRAIL_ID_LEN],
+                                    trail_record **record_out, trail_error *err)
+{
+    char text[TRAIL_ID_TEXT_LEN + 1];
+    trail__kv_txn txn;
+    trail_head head;
+    uint64_t seq;
+    trail_status status = trail__kv_begin_read(log->kv, &txn, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    status = trail__log_head(&txn, &head, err);
+    if (status == TRAIL_OK) {
+        status = trail__log_find(&txn, head.seq, id, &seq, err);
+        if (status == TRAIL_OK) {
+            status = get_in(&txn, seq, record_out, err);
+        } else if (status == TRAIL_NOT_FOUND) {
+            trail_id_format(id, text);
+            status = trail__error(err, TRAIL_NOT_FOUND, "there is no event with id %s", text);
+        }
+    }
+    trail__kv_abort(&txn);
+    return status;
+}
+
+void trail_record_free(trail_record *record)
+{
+    trail__free(record);
+}

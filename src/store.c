@@ -1,0 +1,179 @@
+/* store.c - one open log for each file and process, shared by all handles on it.
+ * Level 8: may include levels 0-7.
+ * SPDX-License-Identifier: MIT
+ */
+#include "store.h"
+
+#include "error.h"
+#include "fault.h"
+#include "group.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct trail__store {
+    trail__log log;
+    trail__group group;
+    dev_t device;
+    ino_t inode;
+    pid_t pid;
+    unsigned handles;
+    trail__store *next;
+};
+
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static trail__store *registry;
+static pthread_once_t at_fork_once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+    (void)pthread_mutex_lock(&registry_lock);
+}
+
+static void parent_after_fork(void)
+{
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+/* The child's registry is empty. The parent's stores stay in memory for handles that the child
+ * still holds: they say TRAIL_FORKED. */
+static void child_after_fork(void)
+{
+    registry = NULL;
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+static void watch_fork(void)
+{
+    (void)pthread_atfork(before_fork, parent_after_fork, child_after_fork);
+}
+
+static trail_status identify(const char *path, struct stat *file, trail_error *err)
+{
+    char log_path[PATH_MAX];
+
+    if (snprintf(log_path, sizeof log_path, "%s/log.mdb", path) >= (int)sizeof log_path) {
+        return trail__error(err, TRAIL_INVALID, "the path is longer than %d bytes", PATH_MAX);
+    }
+    if (stat(log_path, file) == 0) {
+        return TRAIL_OK;
+    }
+    if (errno == ENOENT || errno == ENOTDIR) {
+        if (access(path, F_OK) == 0) {
+            return trail__error(err, TRAIL_NOT_FOUND,
+                                "%s is not a trail: it holds no log.mdb", path);
+        }
+        return trail__error(err, TRAIL_NOT_FOUND, "there is no trail at %s", path);
+    }
+    return trail__error_errno(err, errno, "%s", log_path);
+}
+
+static trail__store *find(const struct stat *file)
+{
+    trail__store *store = registry;
+
+    while (store != NULL &&
+           (store->device != file->st_dev || store->inode != file->st_ino)) {
+        store = store->next;
+    }
+    return store;
+}
+
+static trail_status open_new(trail__store **store_out, const char *path, const struct stat *file,
+                             const trail_options *options, trail_error *err)
+{
+    trail__kv_options kv_options = { .map_size = options->map_size,
+                                     .size_max = options->size_max,
+                                     .busy_ms = options->busy_ms };
+    trail__store *store = trail__alloc_zero(sizeof *store);
+    trail_status status;
+
+    if (store == NULL) {
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory to open %s", path);
+    }
+    status = trail__group_init(&store->group, err);
+    if (status == TRAIL_OK) {
+        status = trail__log_open(&store->log, path, &kv_options, err);
+        if (status != TRAIL_OK) {
+            trail__group_destroy(&store->group);
+        }
+    }
+    if (status != TRAIL_OK) {
+        trail__free(store);
+        return status;
+    }
+    store->device = file->st_dev;
+    store->inode = file->st_ino;
+    store->pid = getpid();
+    store->next = registry;
+    registry = store;
+    *store_out = store;
+    return TRAIL_OK;
+}
+
+trail_status trail__store_open(trail__store **store_out, const char *path,
+                               const trail_options *options, trail_error *err)
+{
+    struct stat file;
+    trail_status status;
+
+    *store_out = NULL;
+    (void)pthread_once(&at_fork_once, watch_fork);
+    (void)pthread_mutex_lock(&registry_lock);
+    status = identify(path, &file, err);
+    if (status == TRAIL_OK) {
+        *store_out = find(&file);
+        if (*store_out == NULL) {
+            status = open_new(store_out, path, &file, options, err);
+        }
+    }
+    if (status == TRAIL_OK) {
+        (*store_out)->handles++;
+    }
+    (void)pthread_mutex_unlock(&registry_lock);
+    return status;
+}
+
+static void forget(trail__store *store)
+{
+    trail__store **link = &registry;
+
+    while (*link != store) {
+        link = &(*link)->next;
+    }
+    *link = store->next;
+}
+
+void trail__store_close(trail__store *store)
+{
+    if (trail__store_forked(store)) {
+        return; /* other handles that came through the fork may still look at it */
+    }
+    (void)pthread_mutex_lock(&registry_lock);
+    if (--store->handles == 0) {
+        forget(store);
+        trail__log_close(&store->log);
+        trail__group_destroy(&store->group);
+        trail__free(store);
+    }
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+trail__log *trail__store_log(trail__store *store)
+{
+    return &store->log;
+}
+
+bool trail__store_forked(const trail__store *store)
+{
+    return store->pid != getpid();
+}
+
+void trail__store_append(trail__store *store, trail__batch *batch)
+{
+    trail__group_append(&store->group, &store->log, batch);
+}

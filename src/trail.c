@@ -1,0 +1,349 @@
+/* trail.c - the public functions: handles on stores.
+ * Level 8: may include levels 0-7, store.
+ * SPDX-License-Identifier: MIT
+ */
+#include "trail.h"
+
+#include "create.h"
+#include "error.h"
+#include "fault.h"
+#include "query.h"
+#include "store.h"
+#include "verify.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { BUSY_MS_DEFAULT = 10000 };
+static const uint64_t size_max_min = UINT64_C(256) << 10;
+
+struct trail {
+    trail__store *store;
+    bool read_only;
+    char path[]; /* as given */
+};
+
+struct trail_cursor {
+    trail *t;
+    trail__query *query;
+};
+
+/* ---- open and close -------------------------------------------------------------------- */
+
+void trail_options_init(trail_options *options)
+{
+    memset(options, 0, sizeof *options);
+}
+
+static trail_status check_options(const trail_options *options, trail_error *err)
+{
+    const unsigned known = TRAIL_READ_ONLY | TRAIL_NO_CREATE | TRAIL_CREATE_NEW;
+
+    if ((options->flags & ~known) != 0) {
+        return trail__error(err, TRAIL_INVALID, "open: flags 0x%x are not known",
+                            options->flags & ~known);
+    }
+    if ((options->flags & TRAIL_CREATE_NEW) != 0 &&
+        (options->flags & (TRAIL_READ_ONLY | TRAIL_NO_CREATE)) != 0) {
+        return trail__error(err, TRAIL_INVALID, "open: create new, but do not create");
+    }
+    if (options->size_max > 0 && options->size_max < size_max_min) {
+        return trail__error(err, TRAIL_INVALID, "open: size_max is %llu, at least %llu is needed",
+                            (unsigned long long)options->size_max,
+                            (unsigned long long)size_max_min);
+    }
+    return TRAIL_OK;
+}
+
+static bool may_create(const trail_options *options)
+{
+    return (options->flags & (TRAIL_READ_ONLY | TRAIL_NO_CREATE)) == 0;
+}
+
+/* Open what is there; if nothing is and that is wanted, make it first. */
+static trail_status open_store(trail__store **store_out, const char *path,
+                               const trail_options *options, trail_error *err)
+{
+    trail_status status;
+
+    if ((options->flags & TRAIL_CREATE_NEW) != 0) {
+        status = trail__create(path, options, err);
+        return status == TRAIL_OK ? trail__store_open(store_out, path, options, err) : status;
+    }
+    status = trail__store_open(store_out, path, options, err);
+    if (status != TRAIL_NOT_FOUND || !may_create(options)) {
+        return status;
+    }
+    if (access(path, F_OK) == 0) {
+        return trail__error(err, TRAIL_EXISTS, "%s is not a trail: it holds no log.mdb", path);
+    }
+    status = trail__create(path, options, err);
+    if (status == TRAIL_OK || status == TRAIL_EXISTS) {
+        /* EXISTS: somebody else was quicker, and his trail is as good. */
+        status = trail__store_open(store_out, path, options, err);
+    }
+    return status;
+}
+
+trail_status trail_open(trail **trail_out, const char *path, const trail_options *options,
+                        trail_error *err)
+{
+    trail_options own;
+    trail_status status;
+    trail *t;
+
+    *trail_out = NULL;
+    trail_options_init(&own);
+    if (options != NULL) {
+        own = *options;
+    }
+    if (own.busy_ms == 0) {
+        own.busy_ms = BUSY_MS_DEFAULT;
+    }
+    if (path == NULL || *path == '\0') {
+        return trail__error(err, TRAIL_INVALID, "open: the path is empty");
+    }
+    status = check_options(&own, err);
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    t = trail__alloc_zero(sizeof *t + strlen(path) + 1);
+    if (t == NULL) {
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory to open %s", path);
+    }
+    memcpy(t->path, path, strlen(path) + 1);
+    t->read_only = (own.flags & TRAIL_READ_ONLY) != 0;
+    status = open_store(&t->store, path, &own, err);
+    if (status != TRAIL_OK) {
+        trail__free(t);
+        return status;
+    }
+    *trail_out = t;
+    return TRAIL_OK;
+}
+
+void trail_close(trail *t)
+{
+    if (t != NULL) {
+        trail__store_close(t->store);
+        trail__free(t);
+    }
+}
+
+const char *trail_path(const trail *t)
+{
+    return t->path;
+}
+
+static trail_status check_process(const trail *t, trail_error *err)
+{
+    if (trail__store_forked(t->store)) {
+        return trail__error(err, TRAIL_FORKED,
+                            "%s was opened before fork(); open it anew in this process",
+                            t->path);
+    }
+    return TRAIL_OK;
+}
+
+/* ---- what the trail says of itself -------------------------------------------------------- */
+
+trail_status trail_get_head(trail *t, trail_head *head_out, trail_error *err)
+{
+    trail__kv_txn txn;
+    trail_status status = check_process(t, err);
+
+    if (status == TRAIL_OK) {
+        status = trail__kv_begin_read(trail__store_log(t->store)->kv, &txn, err);
+    }
+    if (status == TRAIL_OK) {
+        status = trail__log_head(&txn, head_out, err);
+        trail__kv_abort(&txn);
+    }
+    return status;
+}
+
+static trail_status read_info(trail__log *log, const trail__kv_txn *txn, trail_info *info,
+                              trail_error *err)
+{
+    trail_text stored;
+    uint64_t seq;
+    trail_status status = trail__log_head(txn, &info->head, err);
+
+    if (status == TRAIL_OK) {
+        status = trail__kv_count(txn, TRAIL__KV_IDS, &info->foreign_ids, err);
+    }
+    if (status == TRAIL_OK) {
+        status = trail__log_stored(txn, 1, &stored, err);
+        if (status == TRAIL_NOT_FOUND ||
+            (status == TRAIL_OK &&
+             !trail__stored_peek(stored, &seq, &info->created_at_us))) {
+            status = trail__error(err, TRAIL_CORRUPT, "entry 1 cannot be read; run verify");
+        }
+    }
+    memcpy(info->log_id, log->identity.log_id, TRAIL_ID_LEN);
+    memcpy(info->origin, log->identity.origin, log->identity.origin_len);
+    info->format = TRAIL__FORMAT;
+    return status;
+}
+
+trail_status trail_get_info(trail *t, trail_info *info_out, trail_error *err)
+{
+    trail__log *log = trail__store_log(t->store);
+    trail__kv_info kv_info;
+    trail__kv_txn txn;
+    trail_status status = check_process(t, err);
+
+    if (status == TRAIL_OK) {
+        status = trail__kv_begin_read(log->kv, &txn, err);
+    }
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    memset(info_out, 0, sizeof *info_out);
+    status = read_info(log, &txn, info_out, err);
+    if (status == TRAIL_OK) {
+        status = trail__kv_get_info(log->kv, &kv_info, err);
+    }
+    trail__kv_abort(&txn);
+    if (status == TRAIL_OK) {
+        info_out->file_len = kv_info.file_len;
+        info_out->used_len = kv_info.used_len;
+        info_out->map_size = kv_info.map_size;
+        info_out->size_max = trail__kv_size_max(log->kv);
+        info_out->readers = kv_info.readers;
+        info_out->readers_max = kv_info.readers_max;
+    }
+    return status;
+}
+
+/* ---- append ------------------------------------------------------------------------------------ */
+
+trail_status trail_append(trail *t, const trail_event *event, trail_receipt *receipt_out,
+                          trail_error *err)
+{
+    return trail_append_batch(t, event, 1, receipt_out, err);
+}
+
+trail_status trail_append_batch(trail *t, const trail_event *events, size_t count,
+                                trail_receipt *receipts_out, trail_error *err)
+{
+    trail__batch batch;
+    trail_status status = check_process(t, err);
+
+    if (status == TRAIL_OK && t->read_only) {
+        status = trail__error(err, TRAIL_DENIED, "%s was opened read-only", t->path);
+    }
+    if (status == TRAIL_OK) {
+        status = trail__batch_init(&batch, events, count, TRAIL__DOOR_CALLER, err);
+    }
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    trail__store_append(t->store, &batch);
+    status = batch.status;
+    if (status != TRAIL_OK && err != NULL) {
+        *err = batch.error;
+    }
+    for (size_t i = 0; status == TRAIL_OK && receipts_out != NULL && i < count; i++) {
+        receipts_out[i] = batch.drafts[i].receipt;
+    }
+    trail__batch_release(&batch);
+    return status;
+}
+
+/* ---- query --------------------------------------------------------------------------------------- */
+
+trail_status trail_query(trail *t, const trail_filter *filter, trail_cursor **cursor_out,
+                         trail_error *err)
+{
+    trail_cursor *cursor;
+    trail_status status = check_process(t, err);
+
+    *cursor_out = NULL;
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    cursor = trail__alloc_zero(sizeof *cursor);
+    if (cursor == NULL) {
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory for a query");
+    }
+    cursor->t = t;
+    status = trail__query_open(&cursor->query, trail__store_log(t->store), filter, err);
+    if (status != TRAIL_OK) {
+        trail__free(cursor);
+        return status;
+    }
+    *cursor_out = cursor;
+    return TRAIL_OK;
+}
+
+trail_status trail_cursor_next(trail_cursor *cursor, const trail_record **record_out,
+                               trail_error *err)
+{
+    trail_status status = check_process(cursor->t, err);
+
+    *record_out = NULL;
+    return status == TRAIL_OK ? trail__query_next(cursor->query, record_out, err) : status;
+}
+
+uint64_t trail_cursor_scanned(const trail_cursor *cursor)
+{
+    return trail__query_scanned(cursor->query);
+}
+
+void trail_cursor_close(trail_cursor *cursor)
+{
+    if (cursor != NULL) {
+        trail__query_close(cursor->query);
+        trail__free(cursor);
+    }
+}
+
+trail_status trail_count(trail *t, const trail_filter *filter, uint64_t *count_out,
+                         trail_error *err)
+{
+    trail_status status = check_process(t, err);
+
+    return status == TRAIL_OK
+               ? trail__query_count(trail__store_log(t->store), filter, count_out, err)
+               : status;
+}
+
+trail_status trail_get(trail *t, uint64_t seq, trail_record **record_out, trail_error *err)
+{
+    trail_status status = check_process(t, err);
+
+    *record_out = NULL;
+    return status == TRAIL_OK
+               ? trail__query_get(trail__store_log(t->store), seq, record_out, err)
+               : status;
+}
+
+trail_status trail_get_by_id(trail *t, const uint8_t id[TRAIL_ID_LEN],
+                             trail_record **record_out, trail_error *err)
+{
+    trail_status status = check_process(t, err);
+
+    *record_out = NULL;
+    return status == TRAIL_OK
+               ? trail__query_get_by_id(trail__store_log(t->store), id, record_out, err)
+               : status;
+}
+
+/* ---- verify ---------------------------------------------------------------------------------------- */
+
+trail_status trail_verify(trail *t, const trail_verify_options *options,
+                          trail_report *report_out, trail_error *err)
+{
+    volatile uint64_t good;
+    trail_report report;
+    trail_status status = check_process(t, err);
+
+    if (status == TRAIL_OK) {
+        status = trail__verify_log(trail__store_log(t->store), options, &good, &report, err);
+    }
+    if (status == TRAIL_OK) {
+        *report_out = report;
+    }
+    return status;
+}

@@ -1,0 +1,472 @@
+/* verify.c - recompute everything from the stored bytes.
+ * Level 6: may include levels 0-5.
+ * SPDX-License-Identifier: MIT
+ *
+ * In the order of seq, so that the first fault is the first bad place: is the entry there, can
+ * it be taken apart, does it give its event_hash, do its parts give the hashes it holds, does
+ * it stand at its own seq, does it hold the event_hash of the one before, is its id where it
+ * can be found. Then the head, and the table of ids as a whole.
+ */
+#include "verify.h"
+
+#include "bytes.h"
+#include "chain.h"
+#include "error.h"
+#include "uuid.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CHUNK = 32768 /* entries per read transaction: a long one would keep old pages alive */ };
+
+const char *trail_fault_name(trail_fault fault)
+{
+    static const char *const names[] = { "none",    "altered part", "altered entry",
+                                         "broken link", "missing",  "reordered",
+                                         "unreadable",  "head",     "ids" };
+
+    return (unsigned)fault < sizeof names / sizeof names[0] ? names[fault] : "unknown";
+}
+
+void trail_verify_options_init(trail_verify_options *options)
+{
+    memset(options, 0, sizeof *options);
+}
+
+void trail__report_fault(trail_report *report, trail_fault fault, uint64_t seq,
+                         const char *format, ...)
+{
+    va_list args;
+
+    if (report->fault != TRAIL_FAULT_NONE) {
+        return;
+    }
+    report->fault = fault;
+    report->first_bad_seq = seq;
+    va_start(args, format);
+    (void)vsnprintf(report->text, sizeof report->text, format, args);
+    va_end(args);
+}
+
+typedef struct check {
+    trail__log *log;
+    const trail_verify_options *options;
+    volatile uint64_t *good;
+    trail_report *report;
+    trail__hasher hasher;
+    trail__kv_txn txn;
+    uint64_t seq_next;
+    uint8_t hash_before[TRAIL_HASH_LEN]; /* event_hash of seq_next - 1 */
+    int64_t recorded_at_us;              /* of seq_next - 1 */
+    uint64_t foreign_ids;                /* entries whose id the engine did not make */
+    uint64_t id_rows;                    /* rows of the table of ids in the snapshot */
+    uint64_t seq_last_key;               /* the last entry in the snapshot */
+    bool head_wrong;                     /* why: head_error */
+    trail_error head_error;
+} check;
+
+typedef struct hex {
+    char text[2 * TRAIL_HASH_LEN + 1];
+} hex;
+
+static const char *show(hex *room, const uint8_t hash[TRAIL_HASH_LEN])
+{
+    trail__hex(hash, TRAIL_HASH_LEN, room->text);
+    return room->text;
+}
+
+static bool found_fault(const check *c)
+{
+    return c->report->fault != TRAIL_FAULT_NONE;
+}
+
+/* The parts against the commitments that the entry holds. */
+static bool check_parts(check *c, uint64_t seq, const trail_record *record,
+                        const trail__commitments *commitments)
+{
+    uint8_t hash[TRAIL_HASH_LEN];
+
+    if (!trail__who_hash(&c->hasher, record->who, hash)) {
+        return false;
+    }
+    if (memcmp(hash, commitments->who_hash, TRAIL_HASH_LEN) != 0) {
+        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_PART, seq,
+                            "entry %" PRIu64 ": the who part (user_id, ip_address, user_agent) "
+                            "is not what the entry committed to",
+                            seq);
+        return true;
+    }
+    if (commitments->details_hash == NULL) {
+        return true;
+    }
+    if (!trail__details_hash(&c->hasher, record->details, hash)) {
+        return false;
+    }
+    if (memcmp(hash, commitments->details_hash, TRAIL_HASH_LEN) != 0) {
+        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_PART, seq,
+                            "entry %" PRIu64 ": the details part (details, result_error) is not "
+                            "what the entry committed to",
+                            seq);
+    }
+    return true;
+}
+
+static void check_link(check *c, uint64_t seq, const trail_record *record)
+{
+    hex held;
+    hex computed;
+
+    if (record->seq != seq) {
+        trail__report_fault(c->report, TRAIL_FAULT_REORDERED, seq,
+                            "the entry at seq %" PRIu64 " says it is seq %" PRIu64, seq,
+                            record->seq);
+        return;
+    }
+    if (memcmp(record->previous_hash, c->hash_before, TRAIL_HASH_LEN) != 0) {
+        trail__report_fault(c->report, TRAIL_FAULT_BROKEN_LINK, seq,
+                            "entry %" PRIu64 ": previous_hash is %s, but %s is %s", seq,
+                            show(&held, record->previous_hash),
+                            seq == 1 ? "the genesis hash" : "the event_hash before it",
+                            show(&computed, c->hash_before));
+        return;
+    }
+    if (record->recorded_at_us < c->recorded_at_us) {
+        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_ENTRY, seq,
+                            "entry %" PRIu64 ": recorded_at goes back by %" PRId64
+                            " microseconds",
+                            seq, c->recorded_at_us - record->recorded_at_us);
+    }
+}
+
+/* An id that came from a caller must be found in the table of ids. */
+static trail_status check_id(check *c, uint64_t seq, const trail_record *record,
+                             trail_error *err)
+{
+    trail_text key = { .data = (const char *)record->event.id, .len = TRAIL_ID_LEN };
+    trail_text value = { NULL, 0 };
+    trail_status status;
+
+    if (trail__uuid_made_for(record->event.id, record->recorded_at_us, seq)) {
+        return TRAIL_OK;
+    }
+    c->foreign_ids++;
+    status = trail__kv_get(&c->txn, TRAIL__KV_IDS, key, &value, err);
+    if (status == TRAIL_OK && value.len == 8 &&
+        trail__load_u64((const uint8_t *)value.data) == seq) {
+        return TRAIL_OK;
+    }
+    if (status == TRAIL_OK || status == TRAIL_NOT_FOUND) {
+        trail__report_fault(c->report, TRAIL_FAULT_IDS, seq,
+                            "entry %" PRIu64 ": the table of ids %s", seq,
+                            status == TRAIL_OK ? "says its id is elsewhere"
+                                               : "does not know its id");
+        status = TRAIL_OK;
+    }
+    return status;
+}
+
+static void check_expected(check *c, uint64_t seq, const uint8_t hash[TRAIL_HASH_LEN])
+{
+    hex expected;
+    hex found;
+
+    if (c->options->expect_seq != seq) {
+        return;
+    }
+    c->report->head_expected = true;
+    if (memcmp(hash, c->options->expect_hash, TRAIL_HASH_LEN) != 0) {
+        trail__report_fault(c->report, TRAIL_FAULT_HEAD, seq,
+                            "entry %" PRIu64 " has event_hash %s, expected was %s: the chain was "
+                            "written anew",
+                            seq, show(&found, hash), show(&expected, c->options->expect_hash));
+    }
+}
+
+static trail_status check_entry(check *c, uint64_t seq, trail_text stored, trail_error *err)
+{
+    trail_record record;
+    trail__commitments commitments;
+    uint8_t hash[TRAIL_HASH_LEN];
+    trail_status status = TRAIL_OK;
+    const char *wrong = trail__stored_read(stored, &record, &commitments);
+    hex held;
+    hex computed;
+
+    if (wrong != NULL) {
+        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_ENTRY, seq, "entry %" PRIu64 ": %s",
+                            seq, wrong);
+        return TRAIL_OK;
+    }
+    if (!trail__chain_hash(&c->hasher, record.entry, hash)) {
+        return trail__hash_failed(err);
+    }
+    if (memcmp(hash, record.event_hash, TRAIL_HASH_LEN) != 0) {
+        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_ENTRY, seq,
+                            "entry %" PRIu64 ": event_hash is %s, computed %s", seq,
+                            show(&held, record.event_hash), show(&computed, hash));
+        return TRAIL_OK;
+    }
+    if (!check_parts(c, seq, &record, &commitments)) {
+        return trail__hash_failed(err);
+    }
+    check_link(c, seq, &record);
+    if (!found_fault(c)) {
+        status = check_id(c, seq, &record, err);
+    }
+    check_expected(c, seq, hash);
+    if (status == TRAIL_OK && !found_fault(c)) {
+        memcpy(c->hash_before, hash, TRAIL_HASH_LEN);
+        c->recorded_at_us = record.recorded_at_us;
+        c->report->entries++;
+        c->seq_next = seq + 1;
+        *c->good = seq;
+    }
+    return status;
+}
+
+static void report_missing(check *c, uint64_t seq_found)
+{
+    uint64_t seq = c->seq_next;
+
+    if (seq_found > 0) {
+        trail__report_fault(c->report, TRAIL_FAULT_MISSING, seq,
+                            "entry %" PRIu64 " is missing: behind %" PRIu64 " comes %" PRIu64,
+                            seq, seq - 1, seq_found);
+    } else {
+        trail__report_fault(c->report, TRAIL_FAULT_MISSING, seq,
+                            "entry %" PRIu64 " is missing: the entries end at %" PRIu64
+                            ", the head says %" PRIu64,
+                            seq, seq - 1, c->report->head.seq);
+    }
+}
+
+static trail_status check_at(check *c, trail_text key, trail_text stored, trail_error *err)
+{
+    uint64_t seq;
+
+    if (key.len != 8) {
+        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_ENTRY, c->seq_next,
+                            "behind entry %" PRIu64 " stands a key of %zu bytes",
+                            c->seq_next - 1, key.len);
+        return TRAIL_OK;
+    }
+    seq = trail__load_u64((const uint8_t *)key.data);
+    if (seq > c->seq_next) {
+        report_missing(c, seq);
+        return TRAIL_OK;
+    }
+    if (seq < c->seq_next) {
+        trail__report_fault(c->report, TRAIL_FAULT_UNREADABLE, c->seq_next,
+                            "behind entry %" PRIu64 " the tree leads back to %" PRIu64,
+                            c->seq_next - 1, seq);
+        return TRAIL_OK;
+    }
+    return check_entry(c, seq, stored, err);
+}
+
+/* Up to CHUNK entries in one read transaction. */
+static trail_status check_chunk(check *c, trail_error *err)
+{
+    trail__kv_cursor cursor = { NULL };
+    trail__kv_move move = TRAIL__KV_AT_OR_AFTER;
+    trail__seq_key seq_key;
+    trail_text key = trail__seq_key_of(&seq_key, c->seq_next);
+    trail_text stored;
+    trail_status status = trail__kv_begin_read(c->log->kv, &c->txn, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    status = trail__kv_cursor_open(&c->txn, TRAIL__KV_ENTRIES, &cursor, err);
+    for (int i = 0; i < CHUNK && status == TRAIL_OK && !found_fault(c) &&
+                    c->seq_next <= c->report->head.seq;
+         i++) {
+        status = trail__kv_cursor_move(&cursor, move, &key, &stored, err);
+        move = TRAIL__KV_NEXT;
+        if (status == TRAIL_NOT_FOUND) {
+            report_missing(c, 0);
+            status = TRAIL_OK;
+        } else if (status == TRAIL_OK) {
+            status = check_at(c, key, stored, err);
+        }
+    }
+    trail__kv_cursor_close(&cursor);
+    trail__kv_abort(&c->txn);
+    return status;
+}
+
+static trail_status last_key(check *c, trail_error *err)
+{
+    trail__kv_cursor cursor;
+    trail_text key = { NULL, 0 };
+    trail_text stored;
+    trail_status status = trail__kv_cursor_open(&c->txn, TRAIL__KV_ENTRIES, &cursor, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    status = trail__kv_cursor_move(&cursor, TRAIL__KV_LAST, &key, &stored, err);
+    if (status == TRAIL_OK && key.len == 8) {
+        c->seq_last_key = trail__load_u64((const uint8_t *)key.data);
+    }
+    trail__kv_cursor_close(&cursor);
+    return status == TRAIL_NOT_FOUND ? TRAIL_OK : status;
+}
+
+/* A head that is wrong is reported last: an entry that is wrong says more. Without any head the
+ * entries that are there are checked. */
+static trail_status read_head(check *c, trail_error *err)
+{
+    trail_head *head = &c->report->head;
+    trail_status status = trail__log_head_check(&c->txn, head, &c->head_error);
+
+    if (status == TRAIL_CORRUPT) {
+        c->head_wrong = true;
+        if (trail__log_head(&c->txn, head, NULL) != TRAIL_OK) {
+            memset(head, 0, sizeof *head);
+            head->seq = c->seq_last_key;
+        }
+        return TRAIL_OK;
+    }
+    if (status != TRAIL_OK && err != NULL) {
+        *err = c->head_error;
+    }
+    return status;
+}
+
+/* What belongs to the snapshot: later transactions may see events that came after it. */
+static trail_status take_snapshot(check *c, trail_error *err)
+{
+    trail_status status = trail__kv_begin_read(c->log->kv, &c->txn, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    status = last_key(c, err);
+    if (status == TRAIL_OK) {
+        status = trail__kv_count(&c->txn, TRAIL__KV_IDS, &c->id_rows, err);
+    }
+    if (status == TRAIL_OK) {
+        status = read_head(c, err);
+    }
+    trail__kv_abort(&c->txn);
+    return status;
+}
+
+/* When every entry is right: do the head, the end and the table of ids fit them? */
+static void check_whole(check *c)
+{
+    const trail_head *head = &c->report->head;
+    hex held;
+    hex computed;
+
+    if (c->head_wrong) {
+        trail__report_fault(c->report, TRAIL_FAULT_HEAD, 0, "%s", c->head_error.text);
+    }
+    if (memcmp(head->event_hash, c->hash_before, TRAIL_HASH_LEN) != 0 ||
+        head->recorded_at_us != c->recorded_at_us) {
+        trail__report_fault(c->report, TRAIL_FAULT_HEAD, head->seq,
+                            "the head says that entry %" PRIu64 " has event_hash %s, it has %s",
+                            head->seq, show(&held, head->event_hash),
+                            show(&computed, c->hash_before));
+    }
+    if (c->seq_last_key > head->seq) {
+        trail__report_fault(c->report, TRAIL_FAULT_HEAD, head->seq + 1,
+                            "there are entries up to %" PRIu64 ", but the head says %" PRIu64,
+                            c->seq_last_key, head->seq);
+    }
+    if (c->foreign_ids != c->id_rows) {
+        trail__report_fault(c->report, TRAIL_FAULT_IDS, 0,
+                            "the table of ids has %" PRIu64 " rows for %" PRIu64 " events",
+                            c->id_rows, c->foreign_ids);
+    }
+    if (c->options->expect_seq > head->seq) {
+        c->report->head_expected = true;
+        trail__report_fault(c->report, TRAIL_FAULT_MISSING, head->seq + 1,
+                            "the trail ends at entry %" PRIu64 ", but entry %" PRIu64
+                            " was expected: its tail was cut off",
+                            head->seq, c->options->expect_seq);
+    }
+}
+
+static bool go_on(const check *c, uint64_t done)
+{
+    return c->options->progress == NULL ||
+           c->options->progress(c->options->context, done, c->report->head.seq);
+}
+
+static trail_status run(check *c, trail_error *err)
+{
+    trail_status status = take_snapshot(c, err);
+
+    while (status == TRAIL_OK && !found_fault(c) && c->seq_next <= c->report->head.seq) {
+        if (!go_on(c, c->seq_next - 1)) {
+            c->report->complete = false;
+            break;
+        }
+        status = check_chunk(c, err);
+    }
+    if (status == TRAIL_OK && !found_fault(c) && c->report->complete) {
+        check_whole(c);
+        (void)go_on(c, c->report->head.seq);
+    }
+    return status;
+}
+
+static void describe(const check *c)
+{
+    trail_report *report = c->report;
+    hex head;
+
+    if (report->fault != TRAIL_FAULT_NONE) {
+        return;
+    }
+    if (!report->complete) {
+        (void)snprintf(report->text, sizeof report->text,
+                       "stopped at entry %" PRIu64 " of %" PRIu64 ": right so far",
+                       report->last_good_seq, report->head.seq);
+        return;
+    }
+    (void)snprintf(report->text, sizeof report->text,
+                   "%" PRIu64 " entries verified: parts, entries, chain, ids; head %" PRIu64
+                   " %s%s",
+                   report->entries, report->head.seq, show(&head, report->head.event_hash),
+                   report->head_expected ? ", as expected"
+                                         : "; not checked against an expected head");
+}
+
+trail_status trail__verify_log(trail__log *log, const trail_verify_options *options,
+                               volatile uint64_t *good, trail_report *report, trail_error *err)
+{
+    static const trail_verify_options defaults;
+    check c = { .log = log,
+                .options = options != NULL ? options : &defaults,
+                .good = good,
+                .report = report,
+                .seq_next = 1 };
+    trail_error own;
+    trail_status status;
+
+    memset(report, 0, sizeof *report);
+    report->complete = true;
+    *good = 0;
+    if (err == NULL) {
+        err = &own;
+    }
+    memcpy(c.hash_before, log->identity.genesis, TRAIL_HASH_LEN);
+    status = trail__hasher_init(&c.hasher, err);
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    status = run(&c, err);
+    trail__hasher_release(&c.hasher);
+    if (status == TRAIL_CORRUPT) {
+        trail__report_fault(report, TRAIL_FAULT_UNREADABLE, c.seq_next, "%s", err->text);
+        status = TRAIL_OK;
+    }
+    report->last_good_seq = c.seq_next - 1;
+    describe(&c);
+    return status;
+}
