@@ -33,13 +33,17 @@ static void write_head(trail__writer *w, unsigned major, uint64_t number)
 {
     size_t len = trail__cbor_head_len(number);
 
-    assert((size_t)(w->end - w->at) >= len); /* sizes were computed before: never a surprise */
+    assert((size_t)(w->end - w->at) >=
+           len); /* sizes were computed before: never a surprise */
     if (len == 1) {
         *w->at++ = (uint8_t)(major | number);
         return;
     }
     /* 24, 25, 26, 27 announce 1, 2, 4, 8 bytes of number. */
-    *w->at++ = (uint8_t)(major | (len == 2 ? 24u : len == 3 ? 25u : len == 5 ? 26u : 27u));
+    *w->at++ = (uint8_t)(major | (len == 2   ? 24u
+                                  : len == 3 ? 25u
+                                  : len == 5 ? 26u
+                                             : 27u));
     for (size_t i = len - 1; i > 0; i--) {
         *w->at++ = (uint8_t)(number >> (8 * (i - 1)));
     }

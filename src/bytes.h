@@ -41,8 +41,10 @@ typedef struct trail__reader {
 trail__reader trail__reader_of(const void *data, size_t len);
 void trail__read_array(trail__reader *r, uint64_t count); /* exactly this many items */
 uint64_t trail__read_uint(trail__reader *r);
-const uint8_t *trail__read_bytes(trail__reader *r, size_t len); /* exactly this long; or NULL */
-const uint8_t *trail__read_bytes_or_null(trail__reader *r, size_t len); /* null gives NULL */
+const uint8_t *trail__read_bytes(trail__reader *r,
+                                 size_t len); /* exactly this long; or NULL */
+const uint8_t *trail__read_bytes_or_null(trail__reader *r,
+                                         size_t len); /* null gives NULL */
 trail_text trail__read_text(trail__reader *r);
 trail_text trail__read_text_or_null(trail__reader *r);
 

@@ -49,12 +49,14 @@ static void quote(char *json, size_t json_len, trail_text text)
 static void describe(char json[DETAILS_LEN_MAX], const char *log_id, trail_text origin,
                      const trail_options *options)
 {
-    int at = snprintf(json, DETAILS_LEN_MAX, "{\"format\":%d,\"log_id\":\"%s\",\"options\":{",
-                      TRAIL__FORMAT, log_id);
+    int at =
+        snprintf(json, DETAILS_LEN_MAX, "{\"format\":%d,\"log_id\":\"%s\",\"options\":{",
+                 TRAIL__FORMAT, log_id);
 
     if (options->map_size > 0) {
-        at += snprintf(json + at, (size_t)(DETAILS_LEN_MAX - at), "\"map_size\":%" PRIu64 "%s",
-                       options->map_size, options->size_max > 0 ? "," : "");
+        at += snprintf(json + at, (size_t)(DETAILS_LEN_MAX - at),
+                       "\"map_size\":%" PRIu64 "%s", options->map_size,
+                       options->size_max > 0 ? "," : "");
     }
     if (options->size_max > 0) {
         at += snprintf(json + at, (size_t)(DETAILS_LEN_MAX - at), "\"size_max\":%" PRIu64,
@@ -91,7 +93,8 @@ static trail_status make_identity(const trail_options *options, trail__identity 
     return status;
 }
 
-static trail_status make_log(const char *dir, const trail_options *options, trail_error *err)
+static trail_status make_log(const char *dir, const trail_options *options,
+                             trail_error *err)
 {
     trail__kv_options kv_options = { .map_size = options->map_size,
                                      .size_max = options->size_max };
@@ -105,7 +108,8 @@ static trail_status make_log(const char *dir, const trail_options *options, trai
         return status;
     }
     trail_id_format(identity.log_id, log_id);
-    describe(details, log_id, (trail_text){ identity.origin, identity.origin_len }, options);
+    describe(details, log_id, (trail_text){ identity.origin, identity.origin_len },
+             options);
     trail_event_init(&created);
     created.event_type = trail_str("trail.created");
     created.action = trail_str("create");
@@ -165,7 +169,8 @@ static trail_status publish(const char *dir, const char *path, trail_error *err)
     return sync_path(dirname(parent), O_DIRECTORY, err);
 }
 
-trail_status trail__create(const char *path, const trail_options *options, trail_error *err)
+trail_status trail__create(const char *path, const trail_options *options,
+                           trail_error *err)
 {
     char dir[PATH_LEN_MAX + 32];
     size_t len = strlen(path);
@@ -175,8 +180,8 @@ trail_status trail__create(const char *path, const trail_options *options, trail
         len--; /* "audit.trail/" would make "audit.trail/.new-…" */
     }
     if (len == 0 || len > PATH_LEN_MAX) {
-        return trail__error(err, TRAIL_INVALID, "a path of %zu bytes: must be 1 to %d", len,
-                            PATH_LEN_MAX);
+        return trail__error(err, TRAIL_INVALID, "a path of %zu bytes: must be 1 to %d",
+                            len, PATH_LEN_MAX);
     }
     (void)snprintf(dir, sizeof dir, "%.*s.new-XXXXXX", (int)len, path);
     if (mkdtemp(dir) == NULL) {

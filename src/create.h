@@ -10,6 +10,7 @@
 /* Build the trail in a directory beside 'path' and give it its name in one step. After a crash
  * 'path' is a whole trail or is not there (then "path.new-XXXXXX" may be left and can be
  * deleted). TRAIL_EXISTS: something is at 'path'. */
-trail_status trail__create(const char *path, const trail_options *options, trail_error *err);
+trail_status trail__create(const char *path, const trail_options *options,
+                           trail_error *err);
 
 #endif

@@ -14,7 +14,8 @@
 static const char engine_prefix[] = "trail.";
 
 /* Well-formed text of at most 'max' characters; 'max' 0: no limit here. */
-static trail_status check_text(const char *field, trail_text text, size_t max, trail_error *err)
+static trail_status check_text(const char *field, trail_text text, size_t max,
+                               trail_error *err)
 {
     size_t chars;
     size_t bad_offset;
@@ -28,18 +29,20 @@ static trail_status check_text(const char *field, trail_text text, size_t max, t
     }
     nul = memchr(text.data, '\0', text.len);
     if (nul != NULL) {
-        return trail__error(err, TRAIL_INVALID, "field '%s' has a NUL byte at offset %zu of %zu",
-                            field, (size_t)(nul - text.data), text.len);
+        return trail__error(err, TRAIL_INVALID,
+                            "field '%s' has a NUL byte at offset %zu of %zu", field,
+                            (size_t)(nul - text.data), text.len);
     }
     if (!trail__text_utf8(text, &chars, &bad_offset)) {
-        return trail__error(err, TRAIL_INVALID,
-                            "field '%s' is not valid UTF-8: byte 0x%02x at offset %zu of %zu",
-                            field, (unsigned)(uint8_t)text.data[bad_offset], bad_offset,
-                            text.len);
+        return trail__error(
+            err, TRAIL_INVALID,
+            "field '%s' is not valid UTF-8: byte 0x%02x at offset %zu of %zu", field,
+            (unsigned)(uint8_t)text.data[bad_offset], bad_offset, text.len);
     }
     if (max > 0 && chars > max) {
         return trail__error(err, TRAIL_INVALID,
-                            "field '%s' is %zu characters, the limit is %zu", field, chars, max);
+                            "field '%s' is %zu characters, the limit is %zu", field,
+                            chars, max);
     }
     return TRAIL_OK;
 }
@@ -66,8 +69,9 @@ static trail_status check_len(const char *field, trail_text text, size_t len_max
                               trail_error *err)
 {
     if (text.data != NULL && text.len > len_max) {
-        return trail__error(err, TRAIL_INVALID, "field '%s' is %zu bytes, the limit is %zu",
-                            field, text.len, len_max);
+        return trail__error(err, TRAIL_INVALID,
+                            "field '%s' is %zu bytes, the limit is %zu", field, text.len,
+                            len_max);
     }
     return TRAIL_OK;
 }
@@ -80,9 +84,10 @@ static trail_status check_event_type(trail_text type, trail__door door, trail_er
     if (status == TRAIL_OK && door == TRAIL__DOOR_CALLER &&
         type.len >= sizeof engine_prefix - 1 &&
         memcmp(type.data, engine_prefix, sizeof engine_prefix - 1) == 0) {
-        status = trail__error(err, TRAIL_INVALID,
-                              "field 'event_type' begins with 'trail.', which is kept for the "
-                              "engine's own events");
+        status =
+            trail__error(err, TRAIL_INVALID,
+                         "field 'event_type' begins with 'trail.', which is kept for the "
+                         "engine's own events");
     }
     return status;
 }
@@ -117,7 +122,8 @@ bool trail__door_address(trail_text text, uint8_t address_out[16])
     static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
     char copy[INET6_ADDRSTRLEN + 1];
 
-    if (text.data == NULL || text.len >= sizeof copy || memchr(text.data, '\0', text.len)) {
+    if (text.data == NULL || text.len >= sizeof copy ||
+        memchr(text.data, '\0', text.len)) {
         return false;
     }
     memcpy(copy, text.data, text.len);
@@ -139,9 +145,10 @@ static trail_status check_address(trail_text text, trail_error *err)
     if (status != TRAIL_OK) {
         return status;
     }
-    return trail__error(err, TRAIL_INVALID,
-                        "field 'ip_address' is '%.*s' (%zu bytes), not an IPv4 or IPv6 address",
-                        text.len > 64 ? 64 : (int)text.len, text.data, text.len);
+    return trail__error(
+        err, TRAIL_INVALID,
+        "field 'ip_address' is '%.*s' (%zu bytes), not an IPv4 or IPv6 address",
+        text.len > 64 ? 64 : (int)text.len, text.data, text.len);
 }
 
 static trail_status check_time(int64_t timestamp_us, trail_error *err)
@@ -189,26 +196,29 @@ static trail_status check_details(trail_text details, trail_error *err)
     return status;
 }
 
-trail_status trail__door_check(const trail_event *event, trail__door door, trail_error *err)
+trail_status trail__door_check(const trail_event *event, trail__door door,
+                               trail_error *err)
 {
     trail_status status;
 
     if ((status = check_event_type(event->event_type, door, err)) != TRAIL_OK ||
         (status = trail__door_text("action", event->action, TRAIL_ID_CHARS_MAX, err)) ||
-        (status = trail__door_text("resource_type", event->resource_type, TRAIL_TYPE_CHARS_MAX,
+        (status = trail__door_text("resource_type", event->resource_type,
+                                   TRAIL_TYPE_CHARS_MAX, err)) ||
+        (status = trail__door_text("resource_id", event->resource_id, TRAIL_ID_CHARS_MAX,
                                    err)) ||
-        (status =
-             trail__door_text("resource_id", event->resource_id, TRAIL_ID_CHARS_MAX, err)) ||
         (status = check_result(event->result, err)) ||
         (status = check_optional("user_id", event->user_id, TRAIL_ID_CHARS_MAX, err)) ||
-        (status = check_optional("request_id", event->request_id, TRAIL_ID_CHARS_MAX, err)) ||
-        (status = check_optional("user_agent", event->user_agent, TRAIL_USER_AGENT_CHARS_MAX,
-                                 err)) ||
-        (status = check_len("result_error", event->result_error, TRAIL_RESULT_ERROR_LEN_MAX,
-                            err)) ||
+        (status =
+             check_optional("request_id", event->request_id, TRAIL_ID_CHARS_MAX, err)) ||
+        (status = check_optional("user_agent", event->user_agent,
+                                 TRAIL_USER_AGENT_CHARS_MAX, err)) ||
+        (status = check_len("result_error", event->result_error,
+                            TRAIL_RESULT_ERROR_LEN_MAX, err)) ||
         (status = check_optional("result_error", event->result_error, 0, err)) ||
         (status = check_address(event->ip_address, err)) ||
-        (status = check_time(event->timestamp_us, err)) || (status = check_id(event->id, err)) ||
+        (status = check_time(event->timestamp_us, err)) ||
+        (status = check_id(event->id, err)) ||
         (status = check_details(event->details, err))) {
         return status;
     }

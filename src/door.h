@@ -13,7 +13,8 @@
 typedef enum trail__door { TRAIL__DOOR_CALLER, TRAIL__DOOR_ENGINE } trail__door;
 
 /* TRAIL_OK, or TRAIL_INVALID with a message that names field, rule and size. */
-trail_status trail__door_check(const trail_event *event, trail__door door, trail_error *err);
+trail_status trail__door_check(const trail_event *event, trail__door door,
+                               trail_error *err);
 
 /* One required text of at most 'chars_max' characters, as for the fields of an event. */
 trail_status trail__door_text(const char *field, trail_text text, size_t chars_max,

@@ -41,8 +41,9 @@ static void prefix_event(trail_error *err, size_t index, size_t count)
     }
 }
 
-static trail_status check_events(const trail_event *events, size_t count, trail__door door,
-                                 size_t *parts_len_out, size_t *len_out, trail_error *err)
+static trail_status check_events(const trail_event *events, size_t count,
+                                 trail__door door, size_t *parts_len_out, size_t *len_out,
+                                 trail_error *err)
 {
     size_t parts_len = 0;
     size_t len = 0;
@@ -90,7 +91,8 @@ static trail_status find_twins(trail__batch *batch, trail_error *err)
     size_t count = 0;
 
     if (sorted == NULL) {
-        return trail__error(err, TRAIL_NO_MEMORY, "no memory for %zu events", batch->count);
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory for %zu events",
+                            batch->count);
     }
     for (size_t i = 0; i < batch->count; i++) {
         if (batch->drafts[i].event->id != NULL) {
@@ -99,15 +101,17 @@ static trail_status find_twins(trail__batch *batch, trail_error *err)
     }
     qsort(sorted, count, sizeof sorted[0], compare_ids);
     for (size_t i = 0; i < count && status == TRAIL_OK; i++) {
-        if (first == NULL || memcmp(first->event->id, sorted[i]->event->id, TRAIL_ID_LEN) != 0) {
+        if (first == NULL ||
+            memcmp(first->event->id, sorted[i]->event->id, TRAIL_ID_LEN) != 0) {
             first = sorted[i];
             continue;
         }
         sorted[i]->twin = (size_t)(first - batch->drafts) + 1;
         if (!trail__event_same(sorted[i]->event, first->event)) {
-            status = trail__error(err, TRAIL_EXISTS,
-                                  "event %zu: its id stands on event %zu with other content",
-                                  (size_t)(sorted[i] - batch->drafts) + 1, sorted[i]->twin);
+            status =
+                trail__error(err, TRAIL_EXISTS,
+                             "event %zu: its id stands on event %zu with other content",
+                             (size_t)(sorted[i] - batch->drafts) + 1, sorted[i]->twin);
         }
     }
     trail__free(sorted);
@@ -123,7 +127,8 @@ static trail_status make_room(trail__batch *batch, size_t parts_len, uint8_t **r
 
     batch->memory = trail__alloc(drafts_len + random_len + parts_len);
     if (batch->memory == NULL) {
-        return trail__error(err, TRAIL_NO_MEMORY, "no memory for %zu events", batch->count);
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory for %zu events",
+                            batch->count);
     }
     memset(batch->memory, 0, drafts_len);
     batch->drafts = (trail__draft *)(void *)batch->memory;
@@ -132,8 +137,8 @@ static trail_status make_room(trail__batch *batch, size_t parts_len, uint8_t **r
     return trail__random(*random_out, random_len, err);
 }
 
-static trail_status encode(trail__batch *batch, const trail_event *events, uint8_t *random,
-                           uint8_t *parts, trail_error *err)
+static trail_status encode(trail__batch *batch, const trail_event *events,
+                           uint8_t *random, uint8_t *parts, trail_error *err)
 {
     trail__hasher hasher;
     trail_status status = trail__hasher_init(&hasher, err);
@@ -154,8 +159,8 @@ static trail_status encode(trail__batch *batch, const trail_event *events, uint8
     return status;
 }
 
-trail_status trail__batch_init(trail__batch *batch, const trail_event *events, size_t count,
-                               trail__door door, trail_error *err)
+trail_status trail__batch_init(trail__batch *batch, const trail_event *events,
+                               size_t count, trail__door door, trail_error *err)
 {
     trail_status status;
     size_t parts_len = 0;
@@ -164,8 +169,8 @@ trail_status trail__batch_init(trail__batch *batch, const trail_event *events, s
 
     memset(batch, 0, sizeof *batch);
     if (count == 0 || count > TRAIL_BATCH_COUNT_MAX) {
-        return trail__error(err, TRAIL_INVALID, "a batch of %zu events: must be 1 to %d", count,
-                            TRAIL_BATCH_COUNT_MAX);
+        return trail__error(err, TRAIL_INVALID, "a batch of %zu events: must be 1 to %d",
+                            count, TRAIL_BATCH_COUNT_MAX);
     }
     batch->count = count;
     status = check_events(events, count, door, &parts_len, &batch->len, err);

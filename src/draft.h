@@ -17,7 +17,7 @@ typedef struct trail__draft {
     const trail_event *event; /* the caller's; must live until the batch is over */
     trail__parts parts;
     const uint8_t *random; /* 8 bytes, for an id made by the engine */
-    size_t twin;           /* 1 + index of an earlier event of the batch with this id; else 0 */
+    size_t twin; /* 1 + index of an earlier event of the batch with this id; else 0 */
     trail_receipt receipt;
 } trail__draft;
 
@@ -38,8 +38,8 @@ typedef struct trail__batch {
 
 /* Check and prepare 'count' events. On failure the message begins with "event K: " if there
  * are several, and nothing is left to release. */
-trail_status trail__batch_init(trail__batch *batch, const trail_event *events, size_t count,
-                               trail__door door, trail_error *err);
+trail_status trail__batch_init(trail__batch *batch, const trail_event *events,
+                               size_t count, trail__door door, trail_error *err);
 void trail__batch_release(trail__batch *batch);
 
 /* Does the event say the same as what is stored? A time that was not given is not compared. */

@@ -25,7 +25,8 @@ static const char details_tag[] = "trail/details/1";
 static size_t who_len(const trail_event *event)
 {
     return 1 + SALT_ITEM_LEN + trail__text_item_len(event->user_id) +
-           trail__text_item_len(event->ip_address) + trail__text_item_len(event->user_agent);
+           trail__text_item_len(event->ip_address) +
+           trail__text_item_len(event->user_agent);
 }
 
 static size_t details_len(const trail_event *event)
@@ -42,24 +43,27 @@ size_t trail__parts_len(const trail_event *event)
     return who_len(event) + details_len(event);
 }
 
-bool trail__who_hash(trail__hasher *hasher, trail_text who, uint8_t hash_out[TRAIL_HASH_LEN])
+bool trail__who_hash(trail__hasher *hasher, trail_text who,
+                     uint8_t hash_out[TRAIL_HASH_LEN])
 {
-    return trail__sha256(hasher, who_tag, sizeof who_tag - 1, who.data, who.len, hash_out);
+    return trail__sha256(hasher, who_tag, sizeof who_tag - 1, who.data, who.len,
+                         hash_out);
 }
 
 bool trail__details_hash(trail__hasher *hasher, trail_text details,
                          uint8_t hash_out[TRAIL_HASH_LEN])
 {
-    return trail__sha256(hasher, details_tag, sizeof details_tag - 1, details.data, details.len,
-                         hash_out);
+    return trail__sha256(hasher, details_tag, sizeof details_tag - 1, details.data,
+                         details.len, hash_out);
 }
 
-bool trail__parts_encode(trail__hasher *hasher, const trail_event *event, const uint8_t *salts,
-                         uint8_t *out, trail__parts *parts_out)
+bool trail__parts_encode(trail__hasher *hasher, const trail_event *event,
+                         const uint8_t *salts, uint8_t *out, trail__parts *parts_out)
 {
     trail__writer w = { .at = out, .end = out + trail__parts_len(event) };
     trail_text who = { .data = (const char *)out, .len = who_len(event) };
-    trail_text details = { .data = (const char *)out + who.len, .len = details_len(event) };
+    trail_text details = { .data = (const char *)out + who.len,
+                           .len = details_len(event) };
 
     parts_out->bytes = out;
     parts_out->who_len = who.len;
@@ -79,7 +83,8 @@ bool trail__parts_encode(trail__hasher *hasher, const trail_event *event, const 
     assert(w.at == w.end);
 
     return trail__who_hash(hasher, who, parts_out->who_hash) &&
-           (details.len == 0 || trail__details_hash(hasher, details, parts_out->details_hash));
+           (details.len == 0 ||
+            trail__details_hash(hasher, details, parts_out->details_hash));
 }
 
 static size_t entry_len(const trail_event *event, const trail__parts *parts,
@@ -90,9 +95,10 @@ static size_t entry_len(const trail_event *event, const trail__parts *parts,
            trail__cbor_head_len((uint64_t)stamp->timestamp_us) + ID_ITEM_LEN +
            trail__text_item_len(event->event_type) + trail__text_item_len(event->action) +
            trail__text_item_len(event->resource_type) +
-           trail__text_item_len(event->resource_id) + trail__text_item_len(event->result) +
-           trail__text_item_len(event->request_id) + HASH_ITEM_LEN +
-           (parts->details_len > 0 ? (size_t)HASH_ITEM_LEN : 1) + HASH_ITEM_LEN;
+           trail__text_item_len(event->resource_id) +
+           trail__text_item_len(event->result) + trail__text_item_len(event->request_id) +
+           HASH_ITEM_LEN + (parts->details_len > 0 ? (size_t)HASH_ITEM_LEN : 1) +
+           HASH_ITEM_LEN;
 }
 
 size_t trail__stored_len(const trail_event *event, const trail__parts *parts,
@@ -102,8 +108,8 @@ size_t trail__stored_len(const trail_event *event, const trail__parts *parts,
            parts->details_len;
 }
 
-static void write_entry(trail__writer *w, const trail_event *event, const trail__parts *parts,
-                        const trail__stamp *stamp)
+static void write_entry(trail__writer *w, const trail_event *event,
+                        const trail__parts *parts, const trail__stamp *stamp)
 {
     trail__write_array(w, ENTRY_ITEMS);
     trail__write_uint(w, TRAIL__FORMAT);
@@ -154,7 +160,8 @@ static int64_t read_time(trail__reader *r)
 }
 
 /* Read the entry at r->at into the record; what lies behind it stays unread. */
-static void read_entry(trail__reader *r, trail_record *record, trail__commitments *commitments)
+static void read_entry(trail__reader *r, trail_record *record,
+                       trail__commitments *commitments)
 {
     trail_event *event = &record->event;
     const uint8_t *start = r->at;

@@ -37,15 +37,17 @@ size_t trail__parts_len(const trail_event *event);
 
 /* Encode and hash both parts into 'out' (trail__parts_len bytes). 'salts' is 2 * 16 random
  * bytes. False: the hash failed. */
-bool trail__parts_encode(trail__hasher *hasher, const trail_event *event, const uint8_t *salts,
-                         uint8_t *out, trail__parts *parts_out)
+bool trail__parts_encode(trail__hasher *hasher, const trail_event *event,
+                         const uint8_t *salts, uint8_t *out, trail__parts *parts_out)
     __attribute__((warn_unused_result));
 
 /* SHA-256 over a part and its tag. False: the hash failed. */
-bool trail__who_hash(trail__hasher *hasher, trail_text who, uint8_t hash_out[TRAIL_HASH_LEN])
+bool trail__who_hash(trail__hasher *hasher, trail_text who,
+                     uint8_t hash_out[TRAIL_HASH_LEN])
     __attribute__((warn_unused_result));
 bool trail__details_hash(trail__hasher *hasher, trail_text details,
-                         uint8_t hash_out[TRAIL_HASH_LEN]) __attribute__((warn_unused_result));
+                         uint8_t hash_out[TRAIL_HASH_LEN])
+    __attribute__((warn_unused_result));
 
 /* What the engine adds to an event when its place in the chain is known. */
 typedef struct trail__stamp {
@@ -78,6 +80,7 @@ const char *trail__stored_read(trail_text stored, trail_record *record_out,
                                trail__commitments *commitments_out);
 
 /* Only seq and recorded_at, for searching. False: the bytes are no stored value. */
-bool trail__stored_peek(trail_text stored, uint64_t *seq_out, int64_t *recorded_at_us_out);
+bool trail__stored_peek(trail_text stored, uint64_t *seq_out,
+                        int64_t *recorded_at_us_out);
 
 #endif

@@ -50,8 +50,8 @@ static bool has_binary(trail_field field)
     return field == TRAIL_FIELD_ID || field == TRAIL_FIELD_IP_ADDRESS;
 }
 
-static trail_status check_value(const trail_match *match, trail_text value, uint8_t *binary,
-                                trail_error *err)
+static trail_status check_value(const trail_match *match, trail_text value,
+                                uint8_t *binary, trail_error *err)
 {
     const char *name = field_names[match->field];
     int shown = value.len > 64 ? 64 : (int)value.len;
@@ -69,8 +69,8 @@ static trail_status check_value(const trail_match *match, trail_text value, uint
     }
     if (match->field == TRAIL_FIELD_IP_ADDRESS && !trail__door_address(value, binary)) {
         return trail__error(err, TRAIL_INVALID,
-                            "filter 'ip_address': '%.*s' is not an IPv4 or IPv6 address", shown,
-                            value.data);
+                            "filter 'ip_address': '%.*s' is not an IPv4 or IPv6 address",
+                            shown, value.data);
     }
     /* "fail" would find nothing, and nothing would look like good news. */
     if (match->field == TRAIL_FIELD_RESULT && !trail__door_is_result(value)) {
@@ -101,8 +101,8 @@ static trail_status check_bounds(const trail_filter *filter, trail_error *err)
 }
 
 /* How many values and bytes of text the matches have, after checking their shape. */
-static trail_status measure(const trail_filter *filter, size_t *values_out, size_t *len_out,
-                            trail_error *err)
+static trail_status measure(const trail_filter *filter, size_t *values_out,
+                            size_t *len_out, trail_error *err)
 {
     for (size_t i = 0; i < filter->match_count; i++) {
         const trail_match *match = &filter->matches[i];
@@ -112,7 +112,8 @@ static trail_status measure(const trail_filter *filter, size_t *values_out, size
                                 (int)match->field);
         }
         if (match->count == 0) {
-            return trail__error(err, TRAIL_INVALID, "filter '%s': the list of values is empty",
+            return trail__error(err, TRAIL_INVALID,
+                                "filter '%s': the list of values is empty",
                                 field_names[match->field]);
         }
         *values_out += match->count;
@@ -184,7 +185,8 @@ trail_status trail__filter_make(trail__filter **filter_out, const trail_filter *
     made->count = filter->match_count;
     made->conditions = (condition *)(void *)(made + 1);
     {
-        trail_text *value_room = (trail_text *)(void *)(made->conditions + filter->match_count);
+        trail_text *value_room =
+            (trail_text *)(void *)(made->conditions + filter->match_count);
         uint8_t *binary_room = (uint8_t *)(value_room + values);
 
         status = copy_matches(made, filter, value_room, binary_room,
@@ -214,10 +216,12 @@ bool trail__filter_is_open(const trail__filter *filter)
            filter->bounds.until_us == TRAIL_TIME_NONE;
 }
 
-bool trail__filter_ids(const trail__filter *filter, const uint8_t **ids_out, size_t *count_out)
+bool trail__filter_ids(const trail__filter *filter, const uint8_t **ids_out,
+                       size_t *count_out)
 {
     for (size_t i = 0; i < filter->count; i++) {
-        if (filter->conditions[i].field == TRAIL_FIELD_ID && !filter->conditions[i].negate) {
+        if (filter->conditions[i].field == TRAIL_FIELD_ID &&
+            !filter->conditions[i].negate) {
             *ids_out = filter->conditions[i].binary;
             *count_out = filter->conditions[i].count;
             return true;

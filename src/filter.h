@@ -25,6 +25,7 @@ bool trail__filter_matches(const trail__filter *filter, const trail_record *reco
 bool trail__filter_is_open(const trail__filter *filter);
 
 /* The first condition that asks for certain ids: 'ids_out' is count * 16 bytes. False: none. */
-bool trail__filter_ids(const trail__filter *filter, const uint8_t **ids_out, size_t *count_out);
+bool trail__filter_ids(const trail__filter *filter, const uint8_t **ids_out,
+                       size_t *count_out);
 
 #endif

@@ -79,7 +79,8 @@ static trail_status join(trail__gate *gate, const char *path, trail_error *err)
         }
         (void)flock(gate->fd, LOCK_UN);
     }
-    return trail__error(err, TRAIL_BUSY, "%s is in use by a program of another kind", path);
+    return trail__error(err, TRAIL_BUSY, "%s is in use by a program of another kind",
+                        path);
 }
 
 static trail_status open_gate(trail__gate *gate, const char *path, trail_error *err)
@@ -95,7 +96,8 @@ static trail_status open_gate(trail__gate *gate, const char *path, trail_error *
     if (failed != 0) {
         return trail__error_errno(err, failed, "%s", path);
     }
-    mapped = mmap(NULL, sizeof *gate->shared, PROT_READ | PROT_WRITE, MAP_SHARED, gate->fd, 0);
+    mapped =
+        mmap(NULL, sizeof *gate->shared, PROT_READ | PROT_WRITE, MAP_SHARED, gate->fd, 0);
     if (mapped == MAP_FAILED) {
         return trail__error_errno(err, errno, "%s", path);
     }
@@ -155,7 +157,8 @@ trail_status trail__gate_enter(trail__gate *gate, unsigned wait_ms, trail_error 
     }
     if (failed == ETIMEDOUT) {
         return trail__error(err, TRAIL_BUSY,
-                            "another process has been writing for more than %u ms", wait_ms);
+                            "another process has been writing for more than %u ms",
+                            wait_ms);
     }
     if (failed != 0) {
         return trail__error_errno(err, failed, "the lock between processes failed");

@@ -48,8 +48,8 @@ void trail__hasher_release(trail__hasher *hasher)
     hasher->context = NULL;
 }
 
-bool trail__sha256(trail__hasher *hasher, const void *prefix, size_t prefix_len, const void *data,
-                   size_t len, uint8_t hash_out[TRAIL_HASH_LEN])
+bool trail__sha256(trail__hasher *hasher, const void *prefix, size_t prefix_len,
+                   const void *data, size_t len, uint8_t hash_out[TRAIL_HASH_LEN])
 {
     return EVP_DigestInit_ex2(hasher->context, sha256, NULL) == 1 &&
            EVP_DigestUpdate(hasher->context, prefix, prefix_len) == 1 &&

@@ -20,8 +20,9 @@ void trail__hasher_release(trail__hasher *hasher); /* zeroed or released: fine *
 
 /* hash_out = SHA-256(prefix ‖ data). False only if OpenSSL fails, which for a context that was
  * initialised means the machine is broken; the caller stops with TRAIL_IO. */
-bool trail__sha256(trail__hasher *hasher, const void *prefix, size_t prefix_len, const void *data,
-                   size_t len, uint8_t hash_out[TRAIL_HASH_LEN]) __attribute__((warn_unused_result));
+bool trail__sha256(trail__hasher *hasher, const void *prefix, size_t prefix_len,
+                   const void *data, size_t len, uint8_t hash_out[TRAIL_HASH_LEN])
+    __attribute__((warn_unused_result));
 
 /* SHA-1, for UUID v5 only. */
 bool trail__sha1(const void *prefix, size_t prefix_len, const void *data, size_t len,

@@ -11,10 +11,12 @@
 #include "trail.h"
 
 /* TRAIL_OK, or TRAIL_INVALID with a message that says what is wrong and where
- * ("duplicate key \"a\" at byte 17"; the caller names the field). Depth counts brackets: [] is 1. */
+ * ("duplicate key \"a\" at byte 17"; the caller names the field). Depth counts brackets:
+ * [] is 1. */
 trail_status trail__json_check(trail_text json, size_t depth_max, trail_error *err);
 
 /* The same verdict without the fast scan (json_scan.h), which the specs hold against it. */
-trail_status trail__json_check_closely(trail_text json, size_t depth_max, trail_error *err);
+trail_status trail__json_check_closely(trail_text json, size_t depth_max,
+                                       trail_error *err);
 
 #endif

@@ -30,15 +30,16 @@ static trail_text text_of(MDB_val val)
 static trail_status check_broken(const trail__kv *kv, trail_error *err)
 {
     if (atomic_load(&kv->broken)) {
-        return trail__error(err, TRAIL_IO,
-                            "%s: an earlier write failed half-way; close the trail and open it "
-                            "anew",
-                            kv->path);
+        return trail__error(
+            err, TRAIL_IO,
+            "%s: an earlier write failed half-way; close the trail and open it "
+            "anew",
+            kv->path);
     }
     return TRAIL_OK;
 }
 
-/* ---- transactions ---------------------------------------------------------------------- */
+/* ---- transactions ----------------------------------------------------------------- */
 
 /* Take over a map that another process has made larger, or the one asked for. */
 static int set_map_size(trail__kv *kv, uint64_t size)
@@ -68,7 +69,8 @@ static trail_status begin(trail__kv *kv, unsigned flags, trail__kv_txn *txn_out,
             return status;
         }
         (void)pthread_rwlock_rdlock(&kv->map_lock);
-        rc = trail__fault("kv/begin") ? ENOMEM : mdb_txn_begin(kv->env, NULL, flags, &txn);
+        rc =
+            trail__fault("kv/begin") ? ENOMEM : mdb_txn_begin(kv->env, NULL, flags, &txn);
         if (rc == 0) {
             txn_out->kv = kv;
             txn_out->handle = txn;
@@ -100,7 +102,8 @@ trail_status trail__kv_begin_read(trail__kv *kv, trail__kv_txn *txn_out, trail_e
     return begin(kv, MDB_RDONLY, txn_out, err);
 }
 
-trail_status trail__kv_begin_write(trail__kv *kv, trail__kv_txn *txn_out, trail_error *err)
+trail_status trail__kv_begin_write(trail__kv *kv, trail__kv_txn *txn_out,
+                                   trail_error *err)
 {
     trail_status status;
 
@@ -168,8 +171,9 @@ static trail_status commit_error(trail__kv *kv, int failed, trail_error *err)
 
     if (rc == MDB_PANIC) {
         atomic_store(&kv->broken, true);
-        trail__error_prefix(err, "whether the events were stored is unknown, open the trail "
-                                 "anew and look: ");
+        trail__error_prefix(err,
+                            "whether the events were stored is unknown, open the trail "
+                            "anew and look: ");
     } else if (rc == 0) {
         mdb_txn_abort(probe);
     }
@@ -213,8 +217,8 @@ trail_status trail__kv_grow(trail__kv *kv, trail_error *err)
     (void)mdb_reader_check(kv->env, &dead);
     (void)mdb_env_info(kv->env, &info);
     if (kv->size_max > 0 && info.me_mapsize >= kv->size_max) {
-        return trail__error(err, TRAIL_FULL, "%s has used its limit of %llu bytes", kv->path,
-                            (unsigned long long)kv->size_max);
+        return trail__error(err, TRAIL_FULL, "%s has used its limit of %llu bytes",
+                            kv->path, (unsigned long long)kv->size_max);
     }
     size = (uint64_t)info.me_mapsize * 2;
     if (kv->size_max > 0 && size > kv->size_max) {
@@ -222,17 +226,17 @@ trail_status trail__kv_grow(trail__kv *kv, trail_error *err)
     }
     size -= size % (uint64_t)sysconf(_SC_PAGESIZE);
     if (size <= info.me_mapsize) {
-        return trail__error(err, TRAIL_FULL, "%s has used its limit of %llu bytes", kv->path,
-                            (unsigned long long)kv->size_max);
+        return trail__error(err, TRAIL_FULL, "%s has used its limit of %llu bytes",
+                            kv->path, (unsigned long long)kv->size_max);
     }
     rc = set_map_size(kv, size);
     return rc == 0 ? TRAIL_OK : trail__kv_error(kv, rc, "grow", err);
 }
 
-/* ---- reading and writing ---------------------------------------------------------------- */
+/* ---- reading and writing ---------------------------------------------------------- */
 
-trail_status trail__kv_get(const trail__kv_txn *txn, trail__kv_table table, trail_text key,
-                           trail_text *value_out, trail_error *err)
+trail_status trail__kv_get(const trail__kv_txn *txn, trail__kv_table table,
+                           trail_text key, trail_text *value_out, trail_error *err)
 {
     MDB_val k = val_of(key);
     MDB_val v;
@@ -248,8 +252,8 @@ trail_status trail__kv_get(const trail__kv_txn *txn, trail__kv_table table, trai
     return TRAIL_OK;
 }
 
-static trail_status put(trail__kv_txn *txn, trail__kv_table table, trail_text key, MDB_val *value,
-                        unsigned flags, trail_error *err)
+static trail_status put(trail__kv_txn *txn, trail__kv_table table, trail_text key,
+                        MDB_val *value, unsigned flags, trail_error *err)
 {
     MDB_val k = val_of(key);
     int rc = trail__fault("kv/put")
@@ -328,7 +332,8 @@ void trail__kv_cursor_close(trail__kv_cursor *cursor)
 }
 
 trail_status trail__kv_cursor_move(trail__kv_cursor *cursor, trail__kv_move move,
-                                   trail_text *key, trail_text *value_out, trail_error *err)
+                                   trail_text *key, trail_text *value_out,
+                                   trail_error *err)
 {
     static const MDB_cursor_op ops[] = { MDB_FIRST, MDB_LAST, MDB_NEXT, MDB_PREV,
                                          MDB_SET_RANGE };

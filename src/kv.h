@@ -41,15 +41,17 @@ uint64_t trail__kv_size_max(const trail__kv *kv); /* 0: no limit */
 
 typedef struct trail__kv_txn {
     trail__kv *kv;
-    void *handle;  /* MDB_txn; NULL when not begun */
+    void *handle; /* MDB_txn; NULL when not begun */
     bool writes;
-    bool map_full; /* a put failed for lack of address space: abort, trail__kv_grow, again */
+    bool map_full; /* no address space left: abort, trail__kv_grow, and again */
 } trail__kv_txn;
 
-trail_status trail__kv_begin_read(trail__kv *kv, trail__kv_txn *txn_out, trail_error *err);
+trail_status trail__kv_begin_read(trail__kv *kv, trail__kv_txn *txn_out,
+                                  trail_error *err);
 
 /* Waits at most busy_ms for a writer of another process, then TRAIL_BUSY. */
-trail_status trail__kv_begin_write(trail__kv *kv, trail__kv_txn *txn_out, trail_error *err);
+trail_status trail__kv_begin_write(trail__kv *kv, trail__kv_txn *txn_out,
+                                   trail_error *err);
 
 /* Durable on TRAIL_OK. After anything else nothing was stored; if that cannot be known, the
  * message says so and the kv refuses everything from then on. The transaction is over. */
@@ -64,8 +66,8 @@ uint64_t trail__kv_txn_number(const trail__kv_txn *txn);
 trail_status trail__kv_grow(trail__kv *kv, trail_error *err);
 
 /* TRAIL_NOT_FOUND without a message: no such key. */
-trail_status trail__kv_get(const trail__kv_txn *txn, trail__kv_table table, trail_text key,
-                           trail_text *value_out, trail_error *err);
+trail_status trail__kv_get(const trail__kv_txn *txn, trail__kv_table table,
+                           trail_text key, trail_text *value_out, trail_error *err);
 
 /* Store a value under a new key; TRAIL_CORRUPT if the key is there, or (append) not behind all
  * others. *value_out is room for 'len' bytes, to be filled before the next call. */
@@ -98,7 +100,8 @@ void trail__kv_cursor_close(trail__kv_cursor *cursor);
 
 /* TRAIL_NOT_FOUND without a message: there is nothing in that direction. */
 trail_status trail__kv_cursor_move(trail__kv_cursor *cursor, trail__kv_move move,
-                                   trail_text *key, trail_text *value_out, trail_error *err);
+                                   trail_text *key, trail_text *value_out,
+                                   trail_error *err);
 
 typedef struct trail__kv_info {
     uint64_t file_len;
@@ -108,7 +111,8 @@ typedef struct trail__kv_info {
     unsigned readers_max;
 } trail__kv_info;
 
-trail_status trail__kv_get_info(trail__kv *kv, trail__kv_info *info_out, trail_error *err);
+trail_status trail__kv_get_info(trail__kv *kv, trail__kv_info *info_out,
+                                trail_error *err);
 
 #ifdef TRAIL_FAULTS
 /* For the specs, which play the attacker with valid pages. */

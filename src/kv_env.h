@@ -23,14 +23,15 @@ struct trail__kv {
     pthread_rwlock_t map_lock;
     uint64_t size_max;
     unsigned busy_ms;
-    unsigned commits;   /* since the last look for dead readers; under LMDB's writer lock */
+    unsigned commits; /* since the last look for dead readers; under LMDB's writer lock */
     atomic_bool broken; /* a write failed half-way: the state on disk is unknown */
     int exit_on_panic;
     char path[TRAIL__KV_PATH_LEN_MAX];
 };
 
 /* LMDB's codes in our words and statuses. 'doing' goes into the message. */
-trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing, trail_error *err);
+trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing,
+                             trail_error *err);
 
 /* Opened for reading only: by permission, or because it was asked for. */
 bool trail__kv_env_read_only(const trail__kv *kv);

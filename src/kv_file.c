@@ -59,8 +59,8 @@ static trail_status check_once(int fd, const char *path, trail_error *err)
 
     if (!read_meta(fd, 0, &metas[0]) ||
         !read_meta(fd, (off_t)metas[0].page_size, &metas[1])) {
-        return trail__error(err, TRAIL_CORRUPT, "%s: its first pages are not those of a trail",
-                            path);
+        return trail__error(err, TRAIL_CORRUPT,
+                            "%s: its first pages are not those of a trail", path);
     }
     newest = metas[0].txn > metas[1].txn ? &metas[0] : &metas[1];
     if (newest->last_page >= UINT64_MAX / PAGE_SIZE_MAX) {
@@ -72,8 +72,8 @@ static trail_status check_once(int fd, const char *path, trail_error *err)
     }
     if ((uint64_t)file.st_size < needed) {
         return trail__error(err, TRAIL_CORRUPT,
-                            "%s was cut: it is %lld bytes, its newest commit needs %llu", path,
-                            (long long)file.st_size, (unsigned long long)needed);
+                            "%s was cut: it is %lld bytes, its newest commit needs %llu",
+                            path, (long long)file.st_size, (unsigned long long)needed);
     }
     return TRAIL_OK;
 }
@@ -115,8 +115,8 @@ trail_status trail__kv_file_lock_reserve(const char *lock_path, unsigned readers
     if (fstat(fd, &file) == 0 && file.st_size == 0) {
         failed = posix_fallocate(fd, 0, len);
         if (failed != 0) {
-            status = trail__error_errno(err, failed, "%s: cannot reserve %lld bytes", lock_path,
-                                        (long long)len);
+            status = trail__error_errno(err, failed, "%s: cannot reserve %lld bytes",
+                                        lock_path, (long long)len);
         }
     }
     close(fd);

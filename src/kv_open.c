@@ -18,7 +18,8 @@ static const uint64_t map_size_default = UINT64_C(64) << 30;
 static const uint64_t map_size_min = UINT64_C(1) << 20;
 const char *const trail__kv_table_names[TRAIL__KV_TABLES] = { "entries", "ids", "meta" };
 
-trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing, trail_error *err)
+trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing,
+                             trail_error *err)
 {
     switch (rc) {
     case MDB_CORRUPTED:
@@ -26,27 +27,37 @@ trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing, tra
     case MDB_INVALID:
     case MDB_INCOMPATIBLE:
     case MDB_BAD_TXN:
-        return trail__error(err, TRAIL_CORRUPT, "%s: %s: the file is damaged", kv->path, doing);
+        return trail__error(err, TRAIL_CORRUPT, "%s: %s: the file is damaged", kv->path,
+                            doing);
     case MDB_VERSION_MISMATCH:
-        return trail__error(err, TRAIL_CORRUPT, "%s: %s: not a file of LMDB 0.9", kv->path,
-                            doing);
+        return trail__error(err, TRAIL_CORRUPT, "%s: %s: not a file of LMDB 0.9",
+                            kv->path, doing);
     case MDB_MAP_FULL:
-        return trail__error(err, TRAIL_FULL, "%s: %s: the reserved address space is used up",
-                            kv->path, doing);
-    case MDB_READERS_FULL:
-        return trail__error(err, TRAIL_BUSY, "%s: %s: all %d reader slots are taken", kv->path,
-                            doing, TRAIL__KV_READERS_MAX);
-    case MDB_TXN_FULL:
-        return trail__error(err, TRAIL_FULL, "%s: %s: too much for one transaction", kv->path,
+        return trail__error(err, TRAIL_FULL,
+                            "%s: %s: the reserved address space is used up", kv->path,
                             doing);
-    case MDB_PANIC:
-        return trail__error(err, TRAIL_IO, "%s: %s: an earlier write failed; open the trail anew",
+    case MDB_READERS_FULL:
+        return trail__error(err, TRAIL_BUSY, "%s: %s: all %d reader slots are taken",
+                            kv->path, doing, TRAIL__KV_READERS_MAX);
+    case MDB_TXN_FULL:
+        return trail__error(err, TRAIL_FULL, "%s: %s: too much for one transaction",
                             kv->path, doing);
+    case MDB_PANIC:
+        return trail__error(err, TRAIL_IO,
+                            "%s: %s: an earlier write failed; open the trail anew",
+                            kv->path, doing);
+    case EAGAIN:
+        return trail__error(
+            err, TRAIL_BUSY,
+            "%s: %s: another PID namespace has a process of our number; processes "
+            "that share a trail must share a PID namespace",
+            kv->path, doing);
     default:
         break;
     }
     if (rc < 0) {
-        return trail__error(err, TRAIL_IO, "%s: %s: %s", kv->path, doing, mdb_strerror(rc));
+        return trail__error(err, TRAIL_IO, "%s: %s: %s", kv->path, doing,
+                            mdb_strerror(rc));
     }
     return trail__error_errno(err, rc, "%s: %s", kv->path, doing);
 }
@@ -106,7 +117,8 @@ static int make_env(trail__kv *kv, uint64_t map_size, unsigned flags)
 }
 
 /* Reserve as much as asked for, or what the process may have; read only if it must be. */
-static trail_status open_env(trail__kv *kv, const trail__kv_options *options, trail_error *err)
+static trail_status open_env(trail__kv *kv, const trail__kv_options *options,
+                             trail_error *err)
 {
     uint64_t map_size = first_map_size(options);
     unsigned flags = options->read_only ? MDB_RDONLY : 0;
@@ -122,9 +134,10 @@ static trail_status open_env(trail__kv *kv, const trail__kv_options *options, tr
         rc = make_env(kv, map_size, MDB_RDONLY);
     }
     if (rc == EACCES) {
-        return trail__error(err, TRAIL_DENIED,
-                            "%s: no permission (readers too must be able to write %s-lock)",
-                            kv->path, kv->path);
+        return trail__error(
+            err, TRAIL_DENIED,
+            "%s: no permission (readers too must be able to write %s-lock)", kv->path,
+            kv->path);
     }
     return rc == 0 ? TRAIL_OK : trail__kv_error(kv, rc, "open", err);
 }
@@ -149,7 +162,8 @@ static trail_status open_tables(trail__kv *kv, bool create, trail_error *err)
         return trail__kv_error(kv, rc, "open", err);
     }
     for (int i = 0; i < TRAIL__KV_TABLES && rc == 0; i++) {
-        rc = mdb_dbi_open(txn, trail__kv_table_names[i], create ? MDB_CREATE : 0, &kv->tables[i]);
+        rc = mdb_dbi_open(txn, trail__kv_table_names[i], create ? MDB_CREATE : 0,
+                          &kv->tables[i]);
     }
     if (rc != 0) {
         mdb_txn_abort(txn);
@@ -191,7 +205,8 @@ static trail_status open_gate(trail__kv *kv, trail_error *err)
     return trail__gate_open(&kv->gate, gate_path, err);
 }
 
-static trail_status open_all(trail__kv *kv, const trail__kv_options *options, trail_error *err)
+static trail_status open_all(trail__kv *kv, const trail__kv_options *options,
+                             trail_error *err)
 {
     trail_status status = prepare_files(kv, options, err);
     mdb_filehandle_t fd;

@@ -27,7 +27,7 @@ trail_text trail__seq_key_of(trail__seq_key *key, uint64_t seq)
     return text;
 }
 
-/* ---- the two rows of 'meta' ---------------------------------------------------------------- */
+/* ---- the two rows of 'meta' ------------------------------------------------------- */
 
 static trail_status put_identity(trail__kv_txn *txn, const trail__identity *identity,
                                  trail_error *err)
@@ -44,7 +44,8 @@ static trail_status put_identity(trail__kv_txn *txn, const trail__identity *iden
     return trail__kv_put_new(txn, TRAIL__KV_META, log_key, value, err);
 }
 
-static trail_status parse_identity(trail_text value, trail__identity *identity, trail_error *err)
+static trail_status parse_identity(trail_text value, trail__identity *identity,
+                                   trail_error *err)
 {
     trail__reader r = trail__reader_of(value.data, value.len);
     uint64_t format;
@@ -61,7 +62,8 @@ static trail_status parse_identity(trail_text value, trail__identity *identity, 
     log_id = trail__read_bytes(&r, TRAIL_ID_LEN);
     origin = trail__read_text(&r);
     if (r.bad || r.at != r.end || origin.len > sizeof identity->origin) {
-        return trail__error(err, TRAIL_CORRUPT, "what the trail says of itself is damaged");
+        return trail__error(err, TRAIL_CORRUPT,
+                            "what the trail says of itself is damaged");
     }
     memcpy(identity->log_id, log_id, TRAIL_ID_LEN);
     memcpy(identity->origin, origin.data, origin.len);
@@ -88,8 +90,8 @@ static trail_status read_identity(trail__log *log, trail_error *err)
     trail__kv_abort(&txn);
     origin.data = log->identity.origin;
     origin.len = log->identity.origin_len;
-    if (status == TRAIL_OK && !trail__chain_genesis(&log->hasher, log->identity.log_id, origin,
-                                                    log->identity.genesis)) {
+    if (status == TRAIL_OK && !trail__chain_genesis(&log->hasher, log->identity.log_id,
+                                                    origin, log->identity.genesis)) {
         status = trail__hash_failed(err);
     }
     return status;
@@ -133,14 +135,16 @@ static trail_status read_head(const trail__kv_txn *txn, trail_head *head_out,
     *number_out = trail__read_uint(&r);
     if (r.bad || r.at != r.end || head_out->seq == 0 ||
         recorded_at_us > (uint64_t)TRAIL_TIME_US_MAX) {
-        return trail__error(err, TRAIL_CORRUPT, "the head of the trail is damaged; run verify");
+        return trail__error(err, TRAIL_CORRUPT,
+                            "the head of the trail is damaged; run verify");
     }
     head_out->recorded_at_us = (int64_t)recorded_at_us;
     memcpy(head_out->event_hash, hash, TRAIL_HASH_LEN);
     return TRAIL_OK;
 }
 
-trail_status trail__log_head(const trail__kv_txn *txn, trail_head *head_out, trail_error *err)
+trail_status trail__log_head(const trail__kv_txn *txn, trail_head *head_out,
+                             trail_error *err)
 {
     uint64_t number;
 
@@ -156,26 +160,28 @@ trail_status trail__log_head_check(const trail__kv_txn *txn, trail_head *head_ou
 
     /* A compacting copy (mdb_copy -c) begins to count at 1 again. */
     if (status == TRAIL_OK && number != newest && newest != 1) {
-        status = trail__error(err, TRAIL_CORRUPT,
-                              "the head was written by transaction %llu, but the file is at "
-                              "%llu: something else wrote to it, or an older state came back",
-                              (unsigned long long)number, (unsigned long long)newest);
+        status =
+            trail__error(err, TRAIL_CORRUPT,
+                         "the head was written by transaction %llu, but the file is at "
+                         "%llu: something else wrote to it, or an older state came back",
+                         (unsigned long long)number, (unsigned long long)newest);
     }
     return status;
 }
 
-trail_status trail__log_stored(const trail__kv_txn *txn, uint64_t seq, trail_text *stored_out,
-                               trail_error *err)
+trail_status trail__log_stored(const trail__kv_txn *txn, uint64_t seq,
+                               trail_text *stored_out, trail_error *err)
 {
     trail__seq_key key;
 
-    return trail__kv_get(txn, TRAIL__KV_ENTRIES, trail__seq_key_of(&key, seq), stored_out, err);
+    return trail__kv_get(txn, TRAIL__KV_ENTRIES, trail__seq_key_of(&key, seq), stored_out,
+                         err);
 }
 
-/* ---- open and close ------------------------------------------------------------------------- */
+/* ---- open and close --------------------------------------------------------------- */
 
-trail_status trail__log_open(trail__log *log, const char *path, const trail__kv_options *options,
-                             trail_error *err)
+trail_status trail__log_open(trail__log *log, const char *path,
+                             const trail__kv_options *options, trail_error *err)
 {
     trail_status status;
 
@@ -203,7 +209,7 @@ void trail__log_close(trail__log *log)
     trail__hasher_release(&log->hasher);
 }
 
-/* ---- append ----------------------------------------------------------------------------------- */
+/* ---- append ----------------------------------------------------------------------- */
 
 /* Write one event behind the head and move the head to it. Until the caller commits, the old
  * head is the one on disk. */
@@ -219,8 +225,8 @@ static trail_status write_event(trail__log *log, trail__kv_txn *txn, trail__draf
     uint8_t *stored;
     size_t len;
 
-    stamp.timestamp_us =
-        event->timestamp_us == TRAIL_TIME_NONE ? stamp.recorded_at_us : event->timestamp_us;
+    stamp.timestamp_us = event->timestamp_us == TRAIL_TIME_NONE ? stamp.recorded_at_us
+                                                                : event->timestamp_us;
     memcpy(stamp.previous_hash, head->event_hash, TRAIL_HASH_LEN);
     if (event->id != NULL) {
         memcpy(stamp.id, event->id, TRAIL_ID_LEN);
@@ -229,8 +235,8 @@ static trail_status write_event(trail__log *log, trail__kv_txn *txn, trail__draf
     }
 
     len = trail__stored_len(event, &draft->parts, &stamp);
-    status = trail__kv_append(txn, TRAIL__KV_ENTRIES, trail__seq_key_of(&key, stamp.seq), len,
-                              &stored, err);
+    status = trail__kv_append(txn, TRAIL__KV_ENTRIES, trail__seq_key_of(&key, stamp.seq),
+                              len, &stored, err);
     if (status != TRAIL_OK) {
         return status;
     }
@@ -250,15 +256,15 @@ static trail_status write_event(trail__log *log, trail__kv_txn *txn, trail__draf
     if (!trail__uuid_made_for(stamp.id, stamp.recorded_at_us, stamp.seq)) {
         trail_text id = { .data = (const char *)stamp.id, .len = TRAIL_ID_LEN };
 
-        status = trail__kv_put_new(txn, TRAIL__KV_IDS, id, trail__seq_key_of(&key, stamp.seq),
-                                   err);
+        status = trail__kv_put_new(txn, TRAIL__KV_IDS, id,
+                                   trail__seq_key_of(&key, stamp.seq), err);
     }
     return status;
 }
 
 /* The event's id is at 'seq': the same event again, or another one? */
-static trail_status meet_again(const trail__kv_txn *txn, uint64_t seq, trail__draft *draft,
-                               trail_error *err)
+static trail_status meet_again(const trail__kv_txn *txn, uint64_t seq,
+                               trail__draft *draft, trail_error *err)
 {
     trail_receipt *receipt = &draft->receipt;
     char id_text[TRAIL_ID_TEXT_LEN + 1];
@@ -270,7 +276,8 @@ static trail_status meet_again(const trail__kv_txn *txn, uint64_t seq, trail__dr
         status = TRAIL_NOT_FOUND;
     }
     if (status == TRAIL_NOT_FOUND) {
-        return trail__error(err, TRAIL_CORRUPT, "entry %llu, which has this id, cannot be read",
+        return trail__error(err, TRAIL_CORRUPT,
+                            "entry %llu, which has this id, cannot be read",
                             (unsigned long long)seq);
     }
     if (status != TRAIL_OK) {
@@ -339,8 +346,8 @@ static trail_status write_batch(trail__log *log, trail__kv_txn *txn, trail__batc
     return status;
 }
 
-static trail_status write_batches(trail__log *log, trail__kv_txn *txn, trail__batch *batches,
-                                  trail_error *err)
+static trail_status write_batches(trail__log *log, trail__kv_txn *txn,
+                                  trail__batch *batches, trail_error *err)
 {
     trail_head head;
     uint64_t seq_before;
@@ -397,7 +404,7 @@ void trail__log_append(trail__log *log, trail__batch *batches)
     }
 }
 
-/* ---- creation ------------------------------------------------------------------------------------ */
+/* ---- creation --------------------------------------------------------------------- */
 
 static trail_status write_first(trail__log *log, const trail__identity *identity,
                                 trail__batch *batch, trail_error *err)

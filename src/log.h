@@ -30,8 +30,8 @@ typedef struct trail__log {
 } trail__log;
 
 /* Open the log in the directory 'path'. */
-trail_status trail__log_open(trail__log *log, const char *path, const trail__kv_options *options,
-                             trail_error *err);
+trail_status trail__log_open(trail__log *log, const char *path,
+                             const trail__kv_options *options, trail_error *err);
 void trail__log_close(trail__log *log);
 
 /* Make a new log in the empty directory 'path': identity and the event trail.created. */
@@ -46,7 +46,8 @@ void trail__log_append(trail__log *log, trail__batch *batches);
 /* ---- reading, within a transaction -------------------------------------------------------- */
 
 /* TRAIL_CORRUPT if the head is not there or cannot be read. */
-trail_status trail__log_head(const trail__kv_txn *txn, trail_head *head_out, trail_error *err);
+trail_status trail__log_head(const trail__kv_txn *txn, trail_head *head_out,
+                             trail_error *err);
 
 /* TRAIL_CORRUPT also if the head was not written by the newest transaction of the file. LMDB
  * picks its newest meta page by a number alone: a flipped bit there brings an older state back.
@@ -55,8 +56,8 @@ trail_status trail__log_head_check(const trail__kv_txn *txn, trail_head *head_ou
                                    trail_error *err);
 
 /* TRAIL_NOT_FOUND without a message: no such entry. */
-trail_status trail__log_stored(const trail__kv_txn *txn, uint64_t seq, trail_text *stored_out,
-                               trail_error *err);
+trail_status trail__log_stored(const trail__kv_txn *txn, uint64_t seq,
+                               trail_text *stored_out, trail_error *err);
 
 /* A key of 'entries'. */
 typedef struct trail__seq_key {

@@ -12,8 +12,9 @@
 
 enum { SEQ_STEP = 4096 }; /* an engine's id holds 12 bits of seq */
 
-static trail_status find_in_table(const trail__kv_txn *txn, const uint8_t id[TRAIL_ID_LEN],
-                                  uint64_t *seq_out, trail_error *err)
+static trail_status find_in_table(const trail__kv_txn *txn,
+                                  const uint8_t id[TRAIL_ID_LEN], uint64_t *seq_out,
+                                  trail_error *err)
 {
     trail_text key = { .data = (const char *)id, .len = TRAIL_ID_LEN };
     trail_text value;
@@ -23,15 +24,15 @@ static trail_status find_in_table(const trail__kv_txn *txn, const uint8_t id[TRA
         return status;
     }
     if (value.len != 8) {
-        return trail__error(err, TRAIL_CORRUPT, "the table of ids holds a row of %zu bytes",
-                            value.len);
+        return trail__error(err, TRAIL_CORRUPT,
+                            "the table of ids holds a row of %zu bytes", value.len);
     }
     *seq_out = trail__load_u64((const uint8_t *)value.data);
     return TRAIL_OK;
 }
 
-static trail_status recorded_at(const trail__kv_txn *txn, uint64_t seq, int64_t *time_us_out,
-                                trail_error *err)
+static trail_status recorded_at(const trail__kv_txn *txn, uint64_t seq,
+                                int64_t *time_us_out, trail_error *err)
 {
     trail_text stored;
     uint64_t stored_seq;
@@ -74,7 +75,8 @@ static trail_status first_at(const trail__kv_txn *txn, uint64_t seq_last, int64_
 }
 
 static trail_status has_id(const trail__kv_txn *txn, uint64_t seq,
-                           const uint8_t id[TRAIL_ID_LEN], bool *has_out, trail_error *err)
+                           const uint8_t id[TRAIL_ID_LEN], bool *has_out,
+                           trail_error *err)
 {
     trail_text stored;
     trail_record record;

@@ -4,6 +4,7 @@
  */
 #include "lua_core.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -74,13 +75,30 @@ void *trail__lua_check_box(lua_State *L, int index, const void *key, const char 
 
 /* ---- arguments --------------------------------------------------------------------- */
 
+/* Enough of a key to know it again; what cannot be printed as \xNN. */
+static const char *push_key_name(lua_State *L, trail_text key)
+{
+    char name[4 * 60 + 4];
+    size_t len = 0;
+    size_t i;
+
+    for (i = 0; i < key.len && i < 60; i++) {
+        unsigned char c = (unsigned char)key.data[i];
+
+        len += (size_t)snprintf(name + len, sizeof name - len,
+                                c >= 0x20 && c < 0x7f ? "%c" : "\\x%02x", (unsigned)c);
+    }
+    return lua_pushfstring(L, "%s%s", len > 0 ? name : "", i < key.len ? "..." : "");
+}
+
 int trail__lua_unknown(lua_State *L, const char *prefix, const char *kind, int key_index)
 {
     switch (lua_type(L, key_index)) {
     case LUA_TSTRING:
     case LUA_TNUMBER:
         lua_pushvalue(L, key_index); /* tostring of a number changes it in place */
-        return luaL_error(L, "%sunknown %s '%s'", prefix, kind, lua_tostring(L, -1));
+        return luaL_error(L, "%sunknown %s '%s'", prefix, kind,
+                          push_key_name(L, trail__lua_text(L, -1)));
     default:
         return luaL_error(L, "%sunknown %s (a %s)", prefix, kind,
                           luaL_typename(L, key_index));

@@ -38,15 +38,17 @@ static int compare_seqs(const void *a, const void *b)
     return first < second ? -1 : first > second;
 }
 
-static trail_status list_ids(const trail__kv_txn *txn, trail__plan *plan, uint64_t seq_last,
-                             const uint8_t *ids, size_t count, trail_error *err)
+static trail_status list_ids(const trail__kv_txn *txn, trail__plan *plan,
+                             uint64_t seq_last, const uint8_t *ids, size_t count,
+                             trail_error *err)
 {
     size_t unique = 0;
 
     plan->listed = true;
     plan->seqs = trail__alloc(count * sizeof plan->seqs[0]);
     if (plan->seqs == NULL) {
-        return trail__error(err, TRAIL_NO_MEMORY, "no memory for a query by %zu ids", count);
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory for a query by %zu ids",
+                            count);
     }
     for (size_t i = 0; i < count; i++) {
         uint64_t seq;

@@ -25,8 +25,8 @@ enum {
 typedef struct walk {
     const trail__plan *plan;
     bool backwards;
-    uint64_t seq;   /* the next seq to look at, or (listed) */
-    size_t index;   /* how many of the list are done */
+    uint64_t seq; /* the next seq to look at, or (listed) */
+    size_t index; /* how many of the list are done */
     bool over;
     uint64_t scanned;
     trail__kv_txn txn;
@@ -84,11 +84,12 @@ static trail_status step_range(walk *w, uint64_t *seq_out, trail_text *stored_ou
     if (!w->placed && w->backwards) {
         /* Standing behind the place, or behind the end: one step back. */
         if (status == TRAIL_NOT_FOUND) {
-            status = trail__kv_cursor_move(&w->cursor, TRAIL__KV_LAST, &key, stored_out, err);
+            status =
+                trail__kv_cursor_move(&w->cursor, TRAIL__KV_LAST, &key, stored_out, err);
         } else if (status == TRAIL_OK && key.len == 8 &&
                    trail__load_u64((const uint8_t *)key.data) > w->seq) {
-            status =
-                trail__kv_cursor_move(&w->cursor, TRAIL__KV_PREVIOUS, &key, stored_out, err);
+            status = trail__kv_cursor_move(&w->cursor, TRAIL__KV_PREVIOUS, &key,
+                                           stored_out, err);
         }
     }
     w->placed = true;
@@ -172,7 +173,7 @@ static trail_status consider(const trail__filter *filter, uint64_t seq, trail_te
                         (unsigned long long)seq, wrong);
 }
 
-/* ---- pages ------------------------------------------------------------------------------- */
+/* ---- pages ------------------------------------------------------------------------ */
 
 typedef struct item {
     uint64_t seq;
@@ -196,7 +197,8 @@ struct trail__query {
     trail_record record;
 };
 
-static trail_status keep(trail__query *query, uint64_t seq, trail_text stored, trail_error *err)
+static trail_status keep(trail__query *query, uint64_t seq, trail_text stored,
+                         trail_error *err)
 {
     size_t needed = query->bytes_len + stored.len;
 
@@ -223,7 +225,8 @@ static trail_status fill_page(trail__query *query, trail_error *err)
 {
     walk *w = &query->walk;
     uint64_t scan_end = w->scanned + PAGE_SCAN_MAX;
-    size_t records_max = query->left < query->page_records ? query->left : query->page_records;
+    size_t records_max =
+        query->left < query->page_records ? query->left : query->page_records;
     trail_status status = walk_begin(w, query->log, err);
 
     if (status != TRAIL_OK) {
@@ -347,7 +350,7 @@ uint64_t trail__query_scanned(const trail__query *query)
     return query->walk.scanned;
 }
 
-/* ---- count ----------------------------------------------------------------------------------- */
+/* ---- count ------------------------------------------------------------------------ */
 
 /* Without conditions the answer is the length of the range, provided that no entry is missing:
  * as many entries as the head says are then the seqs 1 to head. */
@@ -363,7 +366,8 @@ static trail_status count_range(const trail__kv_txn *txn, const trail__plan *pla
     }
     if (status == TRAIL_OK) {
         *known_out = entries == head.seq;
-        *count_out = plan->seq_first > plan->seq_last ? 0 : plan->seq_last - plan->seq_first + 1;
+        *count_out =
+            plan->seq_first > plan->seq_last ? 0 : plan->seq_last - plan->seq_first + 1;
     }
     return status;
 }
@@ -446,10 +450,10 @@ trail_status trail__query_count(trail__log *log, const trail_filter *filter,
     return status;
 }
 
-/* ---- one record ---------------------------------------------------------------------------------- */
+/* ---- one record ------------------------------------------------------------------- */
 
-static trail_status copy_record(trail_text stored, uint64_t seq, trail_record **record_out,
-                                trail_error *err)
+static trail_status copy_record(trail_text stored, uint64_t seq,
+                                trail_record **record_out, trail_error *err)
 {
     trail_record *record = trail__alloc(sizeof *record + stored.len);
     const char *wrong;
@@ -470,8 +474,8 @@ static trail_status copy_record(trail_text stored, uint64_t seq, trail_record **
     return TRAIL_OK;
 }
 
-static trail_status get_in(const trail__kv_txn *txn, uint64_t seq, trail_record **record_out,
-                           trail_error *err)
+static trail_status get_in(const trail__kv_txn *txn, uint64_t seq,
+                           trail_record **record_out, trail_error *err)
 {
     trail_text stored;
     trail_status status = trail__log_stored(txn, seq, &stored, err);
@@ -515,7 +519,8 @@ trail_status trail__query_get_by_id(trail__log *log, const uint8_t id[TRAIL_ID_L
             status = get_in(&txn, seq, record_out, err);
         } else if (status == TRAIL_NOT_FOUND) {
             trail_id_format(id, text);
-            status = trail__error(err, TRAIL_NOT_FOUND, "there is no event with id %s", text);
+            status =
+                trail__error(err, TRAIL_NOT_FOUND, "there is no event with id %s", text);
         }
     }
     trail__kv_abort(&txn);

@@ -52,7 +52,7 @@ static bool child_progress(void *context, uint64_t done, uint64_t total)
 /* The host's handlers must not run here, and a crash is expected: no core files. */
 static void become_expendable(void)
 {
-    static const int signals[] = { SIGSEGV, SIGBUS,  SIGABRT, SIGILL,  SIGFPE, SIGTERM,
+    static const int signals[] = { SIGSEGV, SIGBUS,  SIGABRT, SIGILL,  SIGFPE,  SIGTERM,
                                    SIGINT,  SIGPIPE, SIGALRM, SIGCHLD, SIGUSR1, SIGUSR2 };
     const struct rlimit none = { 0, 0 };
     sigset_t empty;
@@ -66,7 +66,8 @@ static void become_expendable(void)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-static _Noreturn void run_child(shared *s, const char *path, const trail_verify_options *options)
+static _Noreturn void run_child(shared *s, const char *path,
+                                const trail_verify_options *options)
 {
     trail__kv_options kv_options = { .read_only = true, .exit_on_panic = EXIT_PANIC };
     trail_verify_options own = *options;
@@ -122,12 +123,14 @@ static bool died_of_damage(int how)
     }
     if (WIFSIGNALED(how)) {
         return WTERMSIG(how) == SIGSEGV || WTERMSIG(how) == SIGBUS ||
-               WTERMSIG(how) == SIGABRT || WTERMSIG(how) == SIGFPE || WTERMSIG(how) == SIGILL;
+               WTERMSIG(how) == SIGABRT || WTERMSIG(how) == SIGFPE ||
+               WTERMSIG(how) == SIGILL;
     }
     return WEXITSTATUS(how) != EXIT_DONE;
 }
 
-static trail_status judge(const shared *s, int how, trail_report *report, trail_error *err)
+static trail_status judge(const shared *s, int how, trail_report *report,
+                          trail_error *err)
 {
     memset(report, 0, sizeof *report);
     report->complete = true;
@@ -137,9 +140,9 @@ static trail_status judge(const shared *s, int how, trail_report *report, trail_
         }
         report->last_good_seq = s->good;
         report->entries = s->good;
-        trail__report_fault(report, TRAIL_FAULT_UNREADABLE, s->good + 1,
-                            "the file is damaged: reading behind entry %" PRIu64 " crashed",
-                            s->good);
+        trail__report_fault(
+            report, TRAIL_FAULT_UNREADABLE, s->good + 1,
+            "the file is damaged: reading behind entry %" PRIu64 " crashed", s->good);
         return TRAIL_OK;
     }
     if (s->status == TRAIL_CORRUPT) {
@@ -157,8 +160,8 @@ static trail_status judge(const shared *s, int how, trail_report *report, trail_
 }
 
 static trail_status run_in_child(shared *s, const char *path,
-                                 const trail_verify_options *options, trail_report *report,
-                                 trail_error *err)
+                                 const trail_verify_options *options,
+                                 trail_report *report, trail_error *err)
 {
     int ends[2];
     pid_t child;
@@ -190,10 +193,12 @@ trail_status trail_verify_path(const char *path, const trail_verify_options *opt
 {
     static const trail_verify_options defaults;
     trail_status status;
-    shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    shared *s =
+        mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (s == MAP_FAILED) {
-        return trail__error(err, TRAIL_NO_MEMORY, "no memory to verify in a process of its own");
+        return trail__error(err, TRAIL_NO_MEMORY,
+                            "no memory to verify in a process of its own");
     }
     /* OpenSSL is asked for its hash here: in the child a lock of it may be held for ever. */
     {
@@ -203,7 +208,8 @@ trail_status trail_verify_path(const char *path, const trail_verify_options *opt
         trail__hasher_release(&hasher);
     }
     if (status == TRAIL_OK) {
-        status = run_in_child(s, path, options != NULL ? options : &defaults, report_out, err);
+        status =
+            run_in_child(s, path, options != NULL ? options : &defaults, report_out, err);
     }
     (void)munmap(s, sizeof *s);
     return status;

@@ -57,7 +57,8 @@ static trail_status identify(const char *path, struct stat *file, trail_error *e
     char log_path[PATH_MAX];
 
     if (snprintf(log_path, sizeof log_path, "%s/log.mdb", path) >= (int)sizeof log_path) {
-        return trail__error(err, TRAIL_INVALID, "the path is longer than %d bytes", PATH_MAX);
+        return trail__error(err, TRAIL_INVALID, "the path is longer than %d bytes",
+                            PATH_MAX);
     }
     if (stat(log_path, file) == 0) {
         return TRAIL_OK;
@@ -83,8 +84,9 @@ static trail__store *find(const struct stat *file)
     return store;
 }
 
-static trail_status open_new(trail__store **store_out, const char *path, const struct stat *file,
-                             const trail_options *options, trail_error *err)
+static trail_status open_new(trail__store **store_out, const char *path,
+                             const struct stat *file, const trail_options *options,
+                             trail_error *err)
 {
     trail__kv_options kv_options = { .map_size = options->map_size,
                                      .size_max = options->size_max,

@@ -28,7 +28,7 @@ struct trail_cursor {
     trail__query *query;
 };
 
-/* ---- open and close -------------------------------------------------------------------- */
+/* ---- open and close --------------------------------------------------------------- */
 
 void trail_options_init(trail_options *options)
 {
@@ -48,9 +48,9 @@ static trail_status check_options(const trail_options *options, trail_error *err
         return trail__error(err, TRAIL_INVALID, "open: create new, but do not create");
     }
     if (options->size_max > 0 && options->size_max < size_max_min) {
-        return trail__error(err, TRAIL_INVALID, "open: size_max is %llu, at least %llu is needed",
-                            (unsigned long long)options->size_max,
-                            (unsigned long long)size_max_min);
+        return trail__error(
+            err, TRAIL_INVALID, "open: size_max is %llu, at least %llu is needed",
+            (unsigned long long)options->size_max, (unsigned long long)size_max_min);
     }
     return TRAIL_OK;
 }
@@ -68,14 +68,16 @@ static trail_status open_store(trail__store **store_out, const char *path,
 
     if ((options->flags & TRAIL_CREATE_NEW) != 0) {
         status = trail__create(path, options, err);
-        return status == TRAIL_OK ? trail__store_open(store_out, path, options, err) : status;
+        return status == TRAIL_OK ? trail__store_open(store_out, path, options, err)
+                                  : status;
     }
     status = trail__store_open(store_out, path, options, err);
     if (status != TRAIL_NOT_FOUND || !may_create(options)) {
         return status;
     }
     if (access(path, F_OK) == 0) {
-        return trail__error(err, TRAIL_EXISTS, "%s is not a trail: it holds no log.mdb", path);
+        return trail__error(err, TRAIL_EXISTS, "%s is not a trail: it holds no log.mdb",
+                            path);
     }
     status = trail__create(path, options, err);
     if (status == TRAIL_OK || status == TRAIL_EXISTS) {
@@ -145,7 +147,7 @@ static trail_status check_process(const trail *t, trail_error *err)
     return TRAIL_OK;
 }
 
-/* ---- what the trail says of itself -------------------------------------------------------- */
+/* ---- what the trail says of itself ------------------------------------------------ */
 
 trail_status trail_get_head(trail *t, trail_head *head_out, trail_error *err)
 {
@@ -177,7 +179,8 @@ static trail_status read_info(trail__log *log, const trail__kv_txn *txn, trail_i
         if (status == TRAIL_NOT_FOUND ||
             (status == TRAIL_OK &&
              !trail__stored_peek(stored, &seq, &info->created_at_us))) {
-            status = trail__error(err, TRAIL_CORRUPT, "entry 1 cannot be read; run verify");
+            status =
+                trail__error(err, TRAIL_CORRUPT, "entry 1 cannot be read; run verify");
         }
     }
     memcpy(info->log_id, log->identity.log_id, TRAIL_ID_LEN);
@@ -216,7 +219,7 @@ trail_status trail_get_info(trail *t, trail_info *info_out, trail_error *err)
     return status;
 }
 
-/* ---- append ------------------------------------------------------------------------------------ */
+/* ---- append ----------------------------------------------------------------------- */
 
 trail_status trail_append(trail *t, const trail_event *event, trail_receipt *receipt_out,
                           trail_error *err)
@@ -251,7 +254,7 @@ trail_status trail_append_batch(trail *t, const trail_event *events, size_t coun
     return status;
 }
 
-/* ---- query --------------------------------------------------------------------------------------- */
+/* ---- query ------------------------------------------------------------------------ */
 
 trail_status trail_query(trail *t, const trail_filter *filter, trail_cursor **cursor_out,
                          trail_error *err)
@@ -283,7 +286,8 @@ trail_status trail_cursor_next(trail_cursor *cursor, const trail_record **record
     trail_status status = check_process(cursor->t, err);
 
     *record_out = NULL;
-    return status == TRAIL_OK ? trail__query_next(cursor->query, record_out, err) : status;
+    return status == TRAIL_OK ? trail__query_next(cursor->query, record_out, err)
+                              : status;
 }
 
 uint64_t trail_cursor_scanned(const trail_cursor *cursor)
@@ -309,7 +313,8 @@ trail_status trail_count(trail *t, const trail_filter *filter, uint64_t *count_o
                : status;
 }
 
-trail_status trail_get(trail *t, uint64_t seq, trail_record **record_out, trail_error *err)
+trail_status trail_get(trail *t, uint64_t seq, trail_record **record_out,
+                       trail_error *err)
 {
     trail_status status = check_process(t, err);
 
@@ -330,7 +335,7 @@ trail_status trail_get_by_id(trail *t, const uint8_t id[TRAIL_ID_LEN],
                : status;
 }
 
-/* ---- verify ---------------------------------------------------------------------------------------- */
+/* ---- verify ----------------------------------------------------------------------- */
 
 trail_status trail_verify(trail *t, const trail_verify_options *options,
                           trail_report *report_out, trail_error *err)
@@ -340,7 +345,8 @@ trail_status trail_verify(trail *t, const trail_verify_options *options,
     trail_status status = check_process(t, err);
 
     if (status == TRAIL_OK) {
-        status = trail__verify_log(trail__store_log(t->store), options, &good, &report, err);
+        status =
+            trail__verify_log(trail__store_log(t->store), options, &good, &report, err);
     }
     if (status == TRAIL_OK) {
         *report_out = report;

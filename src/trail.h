@@ -37,21 +37,21 @@ extern "C" {
 
 #define TRAIL_VERSION "0.1.0"
 
-/* ---- status and error ---------------------------------------------------------------- */
+/* ---- status and error ------------------------------------------------------------- */
 
 typedef enum trail_status {
     TRAIL_OK = 0,
-    TRAIL_INVALID,    /* an argument or an event breaks a rule; the message names the field */
-    TRAIL_BUSY,       /* somebody else holds what is needed and did not let go in time */
-    TRAIL_FULL,       /* the disk, or the size limit of the trail, is reached */
+    TRAIL_INVALID, /* an argument or an event breaks a rule; the message names the field */
+    TRAIL_BUSY,    /* somebody else holds what is needed and did not let go in time */
+    TRAIL_FULL,    /* the disk, or the size limit of the trail, is reached */
     TRAIL_QUEUE_FULL, /* too many events are waiting to be written */
     TRAIL_CLOSED,     /* the handle was closed */
     TRAIL_CORRUPT,    /* the stored bytes are not what was written; run verify */
-    TRAIL_EXISTS,     /* the id is already stored with other content; or the path is taken */
-    TRAIL_FORKED,     /* the handle was opened by the parent process */
-    TRAIL_DENIED,     /* permissions, or a handle opened read-only */
-    TRAIL_NOT_FOUND,  /* no such event, or no trail at that path */
-    TRAIL_IO,         /* the operating system refused; the message says what */
+    TRAIL_EXISTS, /* the id is already stored with other content; or the path is taken */
+    TRAIL_FORKED, /* the handle was opened by the parent process */
+    TRAIL_DENIED, /* permissions, or a handle opened read-only */
+    TRAIL_NOT_FOUND, /* no such event, or no trail at that path */
+    TRAIL_IO,        /* the operating system refused; the message says what */
     TRAIL_NO_MEMORY
 } trail_status;
 
@@ -67,7 +67,7 @@ typedef struct trail_error {
     char text[TRAIL_ERROR_TEXT_MAX]; /* one line, NUL-terminated, printable UTF-8 */
 } trail_error;
 
-/* ---- events --------------------------------------------------------------------------- */
+/* ---- events ----------------------------------------------------------------------- */
 
 typedef struct trail_text {
     const char *data; /* NULL: absent. Need not end in NUL. */
@@ -98,19 +98,19 @@ TRAIL_API trail_text trail_str(const char *text);
  * event_type, action, resource_type, resource_id and result are required and not empty;
  * event types that begin with "trail." belong to the engine. */
 typedef struct trail_event {
-    const uint8_t *id;         /* 16 bytes, the caller's own; NULL: the engine makes a UUID v7 */
-    int64_t timestamp_us;      /* when it happened; TRAIL_TIME_NONE: now */
-    trail_text event_type;     /* "auth_attempt" */
-    trail_text user_id;        /* who did it; may be absent */
-    trail_text action;         /* "login" */
-    trail_text resource_type;  /* "user" */
-    trail_text resource_id;    /* "alice@example.com" */
-    trail_text result;         /* "success", "failure" or "partial_success" */
-    trail_text result_error;   /* why it failed; may be absent */
-    trail_text details;        /* a JSON text; may be absent */
-    trail_text ip_address;     /* IPv4 or IPv6; may be absent */
-    trail_text user_agent;     /* may be absent */
-    trail_text request_id;     /* may be absent */
+    const uint8_t *id; /* 16 bytes, the caller's own; NULL: the engine makes a UUID v7 */
+    int64_t timestamp_us;     /* when it happened; TRAIL_TIME_NONE: now */
+    trail_text event_type;    /* "auth_attempt" */
+    trail_text user_id;       /* who did it; may be absent */
+    trail_text action;        /* "login" */
+    trail_text resource_type; /* "user" */
+    trail_text resource_id;   /* "alice@example.com" */
+    trail_text result;        /* "success", "failure" or "partial_success" */
+    trail_text result_error;  /* why it failed; may be absent */
+    trail_text details;       /* a JSON text; may be absent */
+    trail_text ip_address;    /* IPv4 or IPv6; may be absent */
+    trail_text user_agent;    /* may be absent */
+    trail_text request_id;    /* may be absent */
 } trail_event;
 
 /* All texts absent, no id, no time. */
@@ -132,32 +132,36 @@ typedef struct trail_record {
     trail_event event;      /* event.id and event.timestamp_us are always set */
     uint8_t previous_hash[TRAIL_HASH_LEN];
     uint8_t event_hash[TRAIL_HASH_LEN];
-    bool readable;      /* false (only under filter.unreadable): just seq and stored are set */
-    trail_text stored;  /* the stored value, byte for byte (docs/format.md) */
-    trail_text entry;   /* inside 'stored': the canonical entry */
-    trail_text who;     /* inside 'stored': the part with user_id, ip_address, user_agent */
-    trail_text details; /* inside 'stored': the part with details, result_error; may be absent */
+    bool readable; /* false (only under filter.unreadable): just seq and stored are set */
+    trail_text stored; /* the stored value, byte for byte (docs/format.md) */
+    trail_text entry;  /* inside 'stored': the canonical entry */
+    trail_text who; /* inside 'stored': the part with user_id, ip_address, user_agent */
+    trail_text details; /* inside 'stored': details and result_error; may be absent */
 } trail_record;
 
-/* ---- open, close ----------------------------------------------------------------------- */
+/* ---- open, close ------------------------------------------------------------------ */
 
 typedef struct trail trail;
 
 typedef enum trail_open_flag {
-    TRAIL_READ_ONLY = 1, /* append is refused with TRAIL_DENIED; implies TRAIL_NO_CREATE */
+    TRAIL_READ_ONLY = 1, /* append says TRAIL_DENIED; implies TRAIL_NO_CREATE */
     TRAIL_NO_CREATE = 2, /* nothing at the path: TRAIL_NOT_FOUND instead of a new trail */
     TRAIL_CREATE_NEW = 4 /* something at the path: TRAIL_EXISTS instead of opening it */
 } trail_open_flag;
 
 typedef struct trail_options {
-    unsigned flags;        /* trail_open_flag, or-ed */
-    uint64_t map_size;     /* bytes of address space to reserve; 0: 64 GiB, less if the process
-                            * may not have so much. Grows by itself. */
-    uint64_t size_max;     /* bytes log.mdb may take; 0: no limit. Reached: TRAIL_FULL */
-    unsigned busy_ms;      /* how long to wait for a writer of another process; 0: 10,000.
-                            * Then: TRAIL_BUSY */
-    const char *origin;    /* on creation: the name of this log, part of the first hash, at most
-                            * 255 characters; NULL: "trail" */
+    /* trail_open_flag, or-ed. */
+    unsigned flags;
+    /* Bytes of address space to reserve; grows by itself. 0: 64 GiB, less if the process may
+     * not have so much. */
+    uint64_t map_size;
+    /* Bytes that log.mdb may take; then TRAIL_FULL. 0: no limit. */
+    uint64_t size_max;
+    /* How long to wait for a writer of another process; then TRAIL_BUSY. 0: 10,000. */
+    unsigned busy_ms;
+    /* On creation: the name of this log, part of the first hash, at most 255 characters.
+     * NULL: "trail". */
+    const char *origin;
 } trail_options;
 
 TRAIL_API void trail_options_init(trail_options *options);
@@ -172,8 +176,8 @@ TRAIL_API void trail_options_init(trail_options *options);
 TRAIL_API trail_status trail_open(trail **trail_out, const char *path,
                                   const trail_options *options, trail_error *err);
 
-/* Close the handle. Cursors of it must be closed before. NULL is fine. Appends that other
- * threads have under way end first. */
+/* Close the handle. NULL is fine. Its cursors must be closed before, and no other thread may
+ * still be using it; other handles on the same trail are not affected. */
 TRAIL_API void trail_close(trail *t);
 
 /* The last event: seq and event_hash. A trail is never empty: seq 1 is its creation. */
@@ -188,15 +192,15 @@ TRAIL_API trail_status trail_get_head(trail *t, trail_head *head_out, trail_erro
 typedef struct trail_info {
     uint8_t log_id[TRAIL_ID_LEN];
     char origin[TRAIL_ID_CHARS_MAX * 4 + 1];
-    unsigned format;        /* 1 */
+    unsigned format; /* 1 */
     trail_head head;
-    int64_t created_at_us;  /* recorded_at of seq 1 */
-    uint64_t file_len;      /* bytes of log.mdb */
-    uint64_t used_len;      /* bytes of it that hold the trail; the rest is free pages */
-    uint64_t map_size;      /* bytes of address space reserved */
-    uint64_t size_max;      /* 0: no limit */
-    uint64_t foreign_ids;   /* events whose id came from the caller */
-    unsigned readers;       /* reader slots in use by all processes */
+    int64_t created_at_us; /* recorded_at of seq 1 */
+    uint64_t file_len;     /* bytes of log.mdb */
+    uint64_t used_len;     /* bytes of it that hold the trail; the rest is free pages */
+    uint64_t map_size;     /* bytes of address space reserved */
+    uint64_t size_max;     /* 0: no limit */
+    uint64_t foreign_ids;  /* events whose id came from the caller */
+    unsigned readers;      /* reader slots in use by all processes */
     unsigned readers_max;
 } trail_info;
 
@@ -205,7 +209,7 @@ TRAIL_API trail_status trail_get_info(trail *t, trail_info *info_out, trail_erro
 /* The path as given to trail_open; valid until trail_close. */
 TRAIL_API const char *trail_path(const trail *t);
 
-/* ---- append ----------------------------------------------------------------------------- */
+/* ---- append ----------------------------------------------------------------------- */
 
 /* Append one event and make it durable. On TRAIL_OK it is on disk. If its id was already
  * stored with the same content, nothing is added and receipt_out->duplicate is true; with
@@ -220,13 +224,14 @@ TRAIL_API trail_status trail_append(trail *t, const trail_event *event,
 /* Append 'count' events (1 to TRAIL_BATCH_COUNT_MAX) in one durable transaction: all or none.
  * A message about one of them begins with "event K: ", K from 1. receipts_out: NULL or room
  * for 'count'. Statuses as for trail_append. */
-TRAIL_API trail_status trail_append_batch(trail *t, const trail_event *events, size_t count,
-                                          trail_receipt *receipts_out, trail_error *err);
+TRAIL_API trail_status trail_append_batch(trail *t, const trail_event *events,
+                                          size_t count, trail_receipt *receipts_out,
+                                          trail_error *err);
 
 /* Check an event as trail_append would, without storing anything. TRAIL_OK or TRAIL_INVALID. */
 TRAIL_API trail_status trail_event_check(const trail_event *event, trail_error *err);
 
-/* ---- query ------------------------------------------------------------------------------ */
+/* ---- query ------------------------------------------------------------------------ */
 
 typedef enum trail_field {
     TRAIL_FIELD_ID, /* the value is a UUID in text form */
@@ -258,15 +263,16 @@ typedef enum trail_order { TRAIL_NEWEST_FIRST = 0, TRAIL_OLDEST_FIRST } trail_or
 typedef struct trail_filter {
     const trail_match *matches; /* all of them must hold */
     size_t match_count;
-    int64_t since_us;    /* timestamp >= since_us; TRAIL_TIME_NONE: no bound */
-    int64_t until_us;    /* timestamp < until_us; TRAIL_TIME_NONE: no bound */
-    uint64_t seq_first;  /* 0: from the first */
-    uint64_t seq_last;   /* inclusive; 0: to the last */
-    uint64_t limit;      /* at most so many records; 0: no limit. Not for trail_count. */
-    uint64_t after;      /* continue behind this seq, in the order asked for; 0: from the start */
+    int64_t since_us;   /* timestamp >= since_us; TRAIL_TIME_NONE: no bound */
+    int64_t until_us;   /* timestamp < until_us; TRAIL_TIME_NONE: no bound */
+    uint64_t seq_first; /* 0: from the first */
+    uint64_t seq_last;  /* inclusive; 0: to the last */
+    uint64_t limit;     /* at most so many records; 0: no limit. Not for trail_count. */
+    uint64_t after; /* go on behind this seq, in the order asked for; 0: at the start */
     trail_order order;
-    bool unreadable;     /* also hand out entries that cannot be decoded (for export); without
-                          * it they are TRAIL_CORRUPT */
+    /* Also hand out entries that cannot be decoded (for export). Without it they are
+     * TRAIL_CORRUPT. */
+    bool unreadable;
 } trail_filter;
 
 /* Everything, newest first, no limit. */
@@ -281,7 +287,8 @@ TRAIL_API trail_status trail_query(trail *t, const trail_filter *filter,
                                    trail_cursor **cursor_out, trail_error *err);
 
 /* The next record, or NULL at the end. It is valid until the next call on this cursor. */
-TRAIL_API trail_status trail_cursor_next(trail_cursor *cursor, const trail_record **record_out,
+TRAIL_API trail_status trail_cursor_next(trail_cursor *cursor,
+                                         const trail_record **record_out,
                                          trail_error *err);
 
 /* The number of entries this cursor has looked at. */
@@ -290,8 +297,8 @@ TRAIL_API uint64_t trail_cursor_scanned(const trail_cursor *cursor);
 TRAIL_API void trail_cursor_close(trail_cursor *cursor);
 
 /* How many events the filter finds; limit and after are ignored. Exact. */
-TRAIL_API trail_status trail_count(trail *t, const trail_filter *filter, uint64_t *count_out,
-                                   trail_error *err);
+TRAIL_API trail_status trail_count(trail *t, const trail_filter *filter,
+                                   uint64_t *count_out, trail_error *err);
 
 /* One record by seq or by id; the caller frees it with trail_record_free.
  * TRAIL_NOT_FOUND if there is none. */
@@ -301,18 +308,18 @@ TRAIL_API trail_status trail_get_by_id(trail *t, const uint8_t id[TRAIL_ID_LEN],
                                        trail_record **record_out, trail_error *err);
 TRAIL_API void trail_record_free(trail_record *record);
 
-/* ---- verify ------------------------------------------------------------------------------ */
+/* ---- verify ----------------------------------------------------------------------- */
 
 typedef enum trail_fault {
     TRAIL_FAULT_NONE = 0,
-    TRAIL_FAULT_ALTERED_PART,  /* who or details do not give the hash that the entry holds */
+    TRAIL_FAULT_ALTERED_PART, /* who or details do not give the hash that the entry holds */
     TRAIL_FAULT_ALTERED_ENTRY, /* the entry does not give its event_hash, or is no entry */
-    TRAIL_FAULT_BROKEN_LINK,   /* previous_hash is not the event_hash of the entry before */
-    TRAIL_FAULT_MISSING,       /* no entry where one must be */
-    TRAIL_FAULT_REORDERED,     /* an entry stands at another seq than its own */
-    TRAIL_FAULT_UNREADABLE,    /* the file itself is damaged: pages cannot be read */
-    TRAIL_FAULT_HEAD,          /* what the trail says of itself disagrees with its entries */
-    TRAIL_FAULT_IDS            /* the tree of callers' ids disagrees with the entries */
+    TRAIL_FAULT_BROKEN_LINK, /* previous_hash is not the event_hash of the entry before */
+    TRAIL_FAULT_MISSING,     /* no entry where one must be */
+    TRAIL_FAULT_REORDERED,   /* an entry stands at another seq than its own */
+    TRAIL_FAULT_UNREADABLE,  /* the file itself is damaged: pages cannot be read */
+    TRAIL_FAULT_HEAD, /* what the trail says of itself disagrees with its entries */
+    TRAIL_FAULT_IDS   /* the tree of callers' ids disagrees with the entries */
 } trail_fault;
 
 /* "none", "altered part", "altered entry", "broken link", "missing", "reordered",
@@ -339,7 +346,7 @@ typedef struct trail_report {
     trail_head head;        /* of the snapshot that was checked */
     bool head_expected;     /* an expected head was given, and compared */
     bool complete;          /* false: progress() stopped it */
-    char text[TRAIL_ERROR_TEXT_MAX]; /* one line: what is wrong, or what was found right */
+    char text[TRAIL_ERROR_TEXT_MAX]; /* one line: what is wrong, or what is right */
 } trail_report;
 
 /* Recompute everything from the stored bytes, on a snapshot, while others may write. TRAIL_OK
@@ -350,10 +357,11 @@ TRAIL_API trail_status trail_verify(trail *t, const trail_verify_options *option
 
 /* The same in a child process of its own, so that no damage can hurt the caller; the trail need
  * not be open. progress() is called in this process. */
-TRAIL_API trail_status trail_verify_path(const char *path, const trail_verify_options *options,
+TRAIL_API trail_status trail_verify_path(const char *path,
+                                         const trail_verify_options *options,
                                          trail_report *report_out, trail_error *err);
 
-/* ---- helpers ------------------------------------------------------------------------------ */
+/* ---- helpers ---------------------------------------------------------------------- */
 
 #define TRAIL_ID_TEXT_LEN 36
 
@@ -364,11 +372,13 @@ TRAIL_API trail_status trail_id_parse(trail_text text, uint8_t id_out[TRAIL_ID_L
                                       trail_error *err);
 
 /* UUID v5 of a name within a namespace (RFC 9562 §5.5): the same name gives the same id. */
-TRAIL_API trail_status trail_id_from_name(const uint8_t space[TRAIL_ID_LEN], trail_text name,
-                                          uint8_t id_out[TRAIL_ID_LEN], trail_error *err);
+TRAIL_API trail_status trail_id_from_name(const uint8_t space[TRAIL_ID_LEN],
+                                          trail_text name, uint8_t id_out[TRAIL_ID_LEN],
+                                          trail_error *err);
 
-/* Walk through a JSON text, strictly (as details are checked). 'visit' is called once for each
- * scalar and each bracket, in the order of the text; return false to stop, which is TRAIL_OK. */
+/* Walk through a JSON text of at most 16 MiB and 128 levels, as strictly as details are checked.
+ * 'visit' is called once for each scalar and each bracket, in the order of the text; it must
+ * return (no longjmp); false stops the walk, which is TRAIL_OK. TRAIL_INVALID, TRAIL_NO_MEMORY. */
 typedef enum trail_json_kind {
     TRAIL_JSON_NULL,
     TRAIL_JSON_FALSE,
@@ -392,8 +402,8 @@ typedef struct trail_json_value {
 
 typedef bool trail_json_visit(void *context, const trail_json_value *value);
 
-TRAIL_API trail_status trail_json_walk(trail_text json, trail_json_visit *visit, void *context,
-                                       trail_error *err);
+TRAIL_API trail_status trail_json_walk(trail_text json, trail_json_visit *visit,
+                                       void *context, trail_error *err);
 
 #ifdef __cplusplus
 }

@@ -32,7 +32,8 @@ void trail__uuid_make(int64_t recorded_at_us, uint64_t seq, const uint8_t random
     set_version(id_out, 7);
 }
 
-bool trail__uuid_hint(const uint8_t id[TRAIL_ID_LEN], int64_t *ms_out, uint64_t *seq_low_out)
+bool trail__uuid_hint(const uint8_t id[TRAIL_ID_LEN], int64_t *ms_out,
+                      uint64_t *seq_low_out)
 {
     uint64_t ms = 0;
 
@@ -47,7 +48,8 @@ bool trail__uuid_hint(const uint8_t id[TRAIL_ID_LEN], int64_t *ms_out, uint64_t 
     return true;
 }
 
-bool trail__uuid_made_for(const uint8_t id[TRAIL_ID_LEN], int64_t recorded_at_us, uint64_t seq)
+bool trail__uuid_made_for(const uint8_t id[TRAIL_ID_LEN], int64_t recorded_at_us,
+                          uint64_t seq)
 {
     int64_t ms;
     uint64_t seq_low;
@@ -71,7 +73,8 @@ void trail_id_format(const uint8_t id[TRAIL_ID_LEN], char text_out[37])
     uuid_unparse_lower(id, text_out);
 }
 
-trail_status trail_id_parse(trail_text text, uint8_t id_out[TRAIL_ID_LEN], trail_error *err)
+trail_status trail_id_parse(trail_text text, uint8_t id_out[TRAIL_ID_LEN],
+                            trail_error *err)
 {
     char copy[TRAIL_ID_TEXT_LEN + 1] = "";
     uuid_t id;
@@ -80,8 +83,9 @@ trail_status trail_id_parse(trail_text text, uint8_t id_out[TRAIL_ID_LEN], trail
         memcpy(copy, text.data, TRAIL_ID_TEXT_LEN);
     }
     if (uuid_parse(copy, id) != 0) {
-        return trail__error(err, TRAIL_INVALID, "'%.*s' is not a UUID (8-4-4-4-12 hex digits)",
-                            text.len > 64 ? 64 : (int)text.len, text.data ? text.data : "");
+        return trail__error(
+            err, TRAIL_INVALID, "'%.*s' is not a UUID (8-4-4-4-12 hex digits)",
+            text.len > 64 ? 64 : (int)text.len, text.data ? text.data : "");
     }
     memcpy(id_out, id, TRAIL_ID_LEN);
     return TRAIL_OK;

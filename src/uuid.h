@@ -16,10 +16,12 @@ void trail__uuid_make(int64_t recorded_at_us, uint64_t seq, const uint8_t random
                       uint8_t id_out[TRAIL_ID_LEN]);
 
 /* Is this the form that trail__uuid_make gives for this event? */
-bool trail__uuid_made_for(const uint8_t id[TRAIL_ID_LEN], int64_t recorded_at_us, uint64_t seq);
+bool trail__uuid_made_for(const uint8_t id[TRAIL_ID_LEN], int64_t recorded_at_us,
+                          uint64_t seq);
 
 /* If the id could have been made by an engine: its millisecond and the low 12 bits of seq. */
-bool trail__uuid_hint(const uint8_t id[TRAIL_ID_LEN], int64_t *ms_out, uint64_t *seq_low_out);
+bool trail__uuid_hint(const uint8_t id[TRAIL_ID_LEN], int64_t *ms_out,
+                      uint64_t *seq_low_out);
 
 /* A random UUID (v4). */
 trail_status trail__uuid_random(uint8_t id_out[TRAIL_ID_LEN], trail_error *err);

@@ -19,13 +19,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHUNK = 32768 /* entries per read transaction: a long one would keep old pages alive */ };
+enum {
+    CHUNK =
+        32768 /* entries per read transaction: a long one would keep old pages alive */
+};
 
 const char *trail_fault_name(trail_fault fault)
 {
-    static const char *const names[] = { "none",    "altered part", "altered entry",
-                                         "broken link", "missing",  "reordered",
-                                         "unreadable",  "head",     "ids" };
+    static const char *const names[] = { "none",        "altered part", "altered entry",
+                                         "broken link", "missing",      "reordered",
+                                         "unreadable",  "head",         "ids" };
 
     return (unsigned)fault < sizeof names / sizeof names[0] ? names[fault] : "unknown";
 }
@@ -93,7 +96,8 @@ static bool check_parts(check *c, uint64_t seq, const trail_record *record,
     }
     if (memcmp(hash, commitments->who_hash, TRAIL_HASH_LEN) != 0) {
         trail__report_fault(c->report, TRAIL_FAULT_ALTERED_PART, seq,
-                            "entry %" PRIu64 ": the who part (user_id, ip_address, user_agent) "
+                            "entry %" PRIu64
+                            ": the who part (user_id, ip_address, user_agent) "
                             "is not what the entry committed to",
                             seq);
         return true;
@@ -106,7 +110,8 @@ static bool check_parts(check *c, uint64_t seq, const trail_record *record,
     }
     if (memcmp(hash, commitments->details_hash, TRAIL_HASH_LEN) != 0) {
         trail__report_fault(c->report, TRAIL_FAULT_ALTERED_PART, seq,
-                            "entry %" PRIu64 ": the details part (details, result_error) is not "
+                            "entry %" PRIu64
+                            ": the details part (details, result_error) is not "
                             "what the entry committed to",
                             seq);
     }
@@ -177,14 +182,16 @@ static void check_expected(check *c, uint64_t seq, const uint8_t hash[TRAIL_HASH
     }
     c->report->head_expected = true;
     if (memcmp(hash, c->options->expect_hash, TRAIL_HASH_LEN) != 0) {
-        trail__report_fault(c->report, TRAIL_FAULT_HEAD, seq,
-                            "entry %" PRIu64 " has event_hash %s, expected was %s: the chain was "
-                            "written anew",
-                            seq, show(&found, hash), show(&expected, c->options->expect_hash));
+        trail__report_fault(
+            c->report, TRAIL_FAULT_HEAD, seq,
+            "entry %" PRIu64 " has event_hash %s, expected was %s: the chain was "
+            "written anew",
+            seq, show(&found, hash), show(&expected, c->options->expect_hash));
     }
 }
 
-static trail_status check_entry(check *c, uint64_t seq, trail_text stored, trail_error *err)
+static trail_status check_entry(check *c, uint64_t seq, trail_text stored,
+                                trail_error *err)
 {
     trail_record record;
     trail__commitments commitments;
@@ -195,8 +202,8 @@ static trail_status check_entry(check *c, uint64_t seq, trail_text stored, trail
     hex computed;
 
     if (wrong != NULL) {
-        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_ENTRY, seq, "entry %" PRIu64 ": %s",
-                            seq, wrong);
+        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_ENTRY, seq,
+                            "entry %" PRIu64 ": %s", seq, wrong);
         return TRAIL_OK;
     }
     if (!trail__chain_hash(&c->hasher, record.entry, hash)) {
@@ -232,7 +239,8 @@ static void report_missing(check *c, uint64_t seq_found)
 
     if (seq_found > 0) {
         trail__report_fault(c->report, TRAIL_FAULT_MISSING, seq,
-                            "entry %" PRIu64 " is missing: behind %" PRIu64 " comes %" PRIu64,
+                            "entry %" PRIu64 " is missing: behind %" PRIu64
+                            " comes %" PRIu64,
                             seq, seq - 1, seq_found);
     } else {
         trail__report_fault(c->report, TRAIL_FAULT_MISSING, seq,
@@ -242,7 +250,8 @@ static void report_missing(check *c, uint64_t seq_found)
     }
 }
 
-static trail_status check_at(check *c, trail_text key, trail_text stored, trail_error *err)
+static trail_status check_at(check *c, trail_text key, trail_text stored,
+                             trail_error *err)
 {
     uint64_t seq;
 
@@ -367,19 +376,21 @@ static void check_whole(check *c)
     }
     if (memcmp(head->event_hash, c->hash_before, TRAIL_HASH_LEN) != 0 ||
         head->recorded_at_us != c->recorded_at_us) {
-        trail__report_fault(c->report, TRAIL_FAULT_HEAD, head->seq,
-                            "the head says that entry %" PRIu64 " has event_hash %s, it has %s",
-                            head->seq, show(&held, head->event_hash),
-                            show(&computed, c->hash_before));
+        trail__report_fault(
+            c->report, TRAIL_FAULT_HEAD, head->seq,
+            "the head says that entry %" PRIu64 " has event_hash %s, it has %s",
+            head->seq, show(&held, head->event_hash), show(&computed, c->hash_before));
     }
     if (c->seq_last_key > head->seq) {
         trail__report_fault(c->report, TRAIL_FAULT_HEAD, head->seq + 1,
-                            "there are entries up to %" PRIu64 ", but the head says %" PRIu64,
+                            "there are entries up to %" PRIu64
+                            ", but the head says %" PRIu64,
                             c->seq_last_key, head->seq);
     }
     if (c->foreign_ids != c->id_rows) {
         trail__report_fault(c->report, TRAIL_FAULT_IDS, 0,
-                            "the table of ids has %" PRIu64 " rows for %" PRIu64 " events",
+                            "the table of ids has %" PRIu64 " rows for %" PRIu64
+                            " events",
                             c->id_rows, c->foreign_ids);
     }
     if (c->options->expect_seq > head->seq) {
@@ -429,16 +440,17 @@ static void describe(const check *c)
                        report->last_good_seq, report->head.seq);
         return;
     }
-    (void)snprintf(report->text, sizeof report->text,
-                   "%" PRIu64 " entries verified: parts, entries, chain, ids; head %" PRIu64
-                   " %s%s",
-                   report->entries, report->head.seq, show(&head, report->head.event_hash),
-                   report->head_expected ? ", as expected"
-                                         : "; not checked against an expected head");
+    (void)snprintf(
+        report->text, sizeof report->text,
+        "%" PRIu64 " entries verified: parts, entries, chain, ids; head %" PRIu64 " %s%s",
+        report->entries, report->head.seq, show(&head, report->head.event_hash),
+        report->head_expected ? ", as expected"
+                              : "; not checked against an expected head");
 }
 
 trail_status trail__verify_log(trail__log *log, const trail_verify_options *options,
-                               volatile uint64_t *good, trail_report *report, trail_error *err)
+                               volatile uint64_t *good, trail_report *report,
+                               trail_error *err)
 {
     static const trail_verify_options defaults;
     check c = { .log = log,

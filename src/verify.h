@@ -11,7 +11,8 @@
  * if the process dies on a damaged page, whoever shares that memory knows how far it was. The
  * verdict is in the report; a status other than TRAIL_OK means the check could not be made. */
 trail_status trail__verify_log(trail__log *log, const trail_verify_options *options,
-                               volatile uint64_t *good, trail_report *report, trail_error *err);
+                               volatile uint64_t *good, trail_report *report,
+                               trail_error *err);
 
 /* Set the verdict of a report, unless it has one: the first fault counts. */
 void trail__report_fault(trail_report *report, trail_fault fault, uint64_t seq,
