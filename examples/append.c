@@ -10,7 +10,8 @@
 
 static int fail(const char *doing, const trail_error *err)
 {
-    fprintf(stderr, "append: %s: %s (%s)\n", doing, err->text, trail_status_name(err->status));
+    fprintf(stderr, "append: %s: %s (%s)\n", doing, err->text,
+            trail_status_name(err->status));
     return 1;
 }
 

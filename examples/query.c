@@ -10,7 +10,8 @@
 
 static int fail(const char *doing, const trail_error *err)
 {
-    fprintf(stderr, "query: %s: %s (%s)\n", doing, err->text, trail_status_name(err->status));
+    fprintf(stderr, "query: %s: %s (%s)\n", doing, err->text,
+            trail_status_name(err->status));
     return 1;
 }
 
@@ -37,7 +38,8 @@ static int print_failures(trail *t, trail_error *err)
     if (trail_query(t, &filter, &cursor, err) != TRAIL_OK) {
         return fail("query", err);
     }
-    while ((status = trail_cursor_next(cursor, &record, err)) == TRAIL_OK && record != NULL) {
+    while ((status = trail_cursor_next(cursor, &record, err)) == TRAIL_OK &&
+           record != NULL) {
         printf("seq %llu\n", (unsigned long long)record->seq);
         print_text("user_id", record->event.user_id);
         print_text("action", record->event.action);
@@ -70,7 +72,8 @@ int main(int argc, char **argv)
         code = fail("verify", &err);
     }
     if (code == 0) {
-        printf("%s: %s\n", report.fault == TRAIL_FAULT_NONE ? "verified" : "DAMAGED", report.text);
+        printf("%s: %s\n", report.fault == TRAIL_FAULT_NONE ? "verified" : "DAMAGED",
+               report.text);
         code = report.fault == TRAIL_FAULT_NONE ? 0 : 3;
     }
     trail_close(t);

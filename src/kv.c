@@ -108,8 +108,11 @@ trail_status trail__kv_begin_write(trail__kv *kv, trail__kv_txn *txn_out,
     trail_status status;
 
     memset(txn_out, 0, sizeof *txn_out);
-    if (trail__kv_env_read_only(kv) || (kv->gate == NULL && !kv->creating)) {
+    if (trail__kv_env_read_only(kv)) {
         return trail__error(err, TRAIL_DENIED, "%s: no permission to write", kv->path);
+    }
+    if (kv->gate == NULL && !kv->creating) {
+        return trail__error(err, kv->gate_error.status, "%s", kv->gate_error.text);
     }
     if (kv->gate != NULL) {
         status = trail__gate_enter(kv->gate, kv->busy_ms, err);

@@ -17,8 +17,9 @@ enum { TRAIL__KV_READERS_MAX = 4096, TRAIL__KV_PATH_LEN_MAX = 4096 };
 struct trail__kv {
     MDB_env *env;
     MDB_dbi tables[TRAIL__KV_TABLES];
-    trail__gate *gate; /* NULL: no permission to write; or creating */
-    bool creating;     /* the file is not known to anybody else yet */
+    trail__gate *gate; /* NULL while creating, or if it could not be opened: */
+    trail_error gate_error;
+    bool creating; /* the file is not known to anybody else yet */
     /* Read side: held by every transaction. Write side: held while the map changes. */
     pthread_rwlock_t map_lock;
     uint64_t size_max;

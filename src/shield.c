@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 enum {
-    PROGRESS_EVERY_MS = 100,
+    LOOK_EVERY_MS = 100,
     EXIT_PANIC = 86, /* LMDB found its own file inconsistent */
     EXIT_DONE = 0
 };
@@ -85,35 +85,44 @@ static _Noreturn void run_child(shared *s, const char *path,
     _exit(EXIT_DONE);
 }
 
-/* Until the child has closed its end of the pipe, which it does by ending. */
-static void watch(shared *s, int pipe_end, const trail_verify_options *options)
+/* How the child ended, once it has; -1 if the host reaps its children itself. False: not yet. */
+static bool has_ended(pid_t child, int flags, int *how_out)
+{
+    pid_t ended;
+
+    do {
+        ended = waitpid(child, how_out, flags);
+    } while (ended < 0 && errno == EINTR);
+    if (ended < 0) {
+        *how_out = -1;
+    }
+    return ended != 0;
+}
+
+/* Wait for the child, and tell the caller meanwhile how far it is. The pipe's end wakes us up
+ * when the child is gone; a process that another thread forked may keep that pipe open, so
+ * the child is asked about as well. */
+static int watch(shared *s, pid_t child, int pipe_end,
+                 const trail_verify_options *options)
 {
     struct pollfd end = { .fd = pipe_end, .events = POLLIN };
-    int timeout = options->progress != NULL ? PROGRESS_EVERY_MS : -1;
+    int how = -1;
 
     for (;;) {
-        int ready = poll(&end, 1, timeout);
+        int ready = poll(&end, 1, LOOK_EVERY_MS);
 
-        if (ready > 0 || (ready < 0 && errno != EINTR)) {
-            return;
+        if (ready > 0) {
+            (void)has_ended(child, 0, &how);
+            return how;
         }
-        if (ready == 0 && !atomic_load(&s->stop) &&
+        if (has_ended(child, WNOHANG, &how)) {
+            return how;
+        }
+        if (options->progress != NULL && !atomic_load(&s->stop) &&
             !options->progress(options->context, s->good, atomic_load(&s->total))) {
             atomic_store(&s->stop, true);
         }
     }
-}
-
-static int wait_for(pid_t child)
-{
-    int how = 0;
-
-    while (waitpid(child, &how, 0) < 0) {
-        if (errno != EINTR) {
-            return -1; /* the host reaps its children itself: how it ended is not known */
-        }
-    }
-    return how;
 }
 
 static bool died_of_damage(int how)
@@ -182,9 +191,8 @@ static trail_status run_in_child(shared *s, const char *path,
         close(ends[0]);
         return trail__error_errno(err, failed, "cannot start a process to verify in");
     }
-    watch(s, ends[0], options);
+    how = watch(s, child, ends[0], options);
     close(ends[0]);
-    how = wait_for(child);
     return judge(s, how, report, err);
 }
 

@@ -30,15 +30,33 @@ end
 -- ---- JSON ---------------------------------------------------------------------------------
 
 local function json_integer(value)
-  return (gsub(tostring(value), "%.0$", ""))
+  return string.format("%d", value)
+end
+
+-- Events come in bunches: most of them fall into the second of the one before.
+local cached_second, cached_text
+
+local function time_text(value)
+  local micros = value % 1000000
+  if value - micros ~= cached_second then
+    cached_text = sub(time.format(value), 1, 20)
+    cached_second = value - micros
+  end
+  return cached_text .. string.format("%06dZ", micros)
 end
 
 local function json_time(value)
-  return '"' .. time.format(value) .. '"'
+  return '"' .. time_text(value) .. '"'
+end
+
+-- For what the engine makes out of bytes: hexadecimal digits and hyphens.
+local function json_plain(value)
+  return '"' .. value .. '"'
 end
 
 local TO_JSON = {
   seq = json_integer, timestamp = json_time, recorded_at = json_time, details = escape.json_text,
+  id = json_plain, previous_hash = json_plain, event_hash = json_plain,
 }
 for _, name in ipairs(format.FIELDS) do TO_JSON[name] = TO_JSON[name] or escape.json end
 
@@ -102,7 +120,7 @@ end
 function format.value(record, field)
   local value = record[field]
   if value == nil then return nil end
-  if field == "timestamp" or field == "recorded_at" then return time.format(value) end
+  if field == "timestamp" or field == "recorded_at" then return time_text(value) end
   if field == "seq" then return json_integer(value) end
   if field == "details" then return escape.json_text(value) end
   return escape.text(value)
