@@ -32,14 +32,16 @@ LUA_CFLAGS   = $(shell pkg-config --cflags lua5.4)
 LUA_LIBS     = $(shell pkg-config --libs lua5.4)
 LIB_LIBS     := -llmdb -lcrypto -ljansson -luuid -pthread
 
-EDGE_SRCS := $(wildcard src/lua_*.c) src/main.c $(wildcard src/testing*.c) src/bench.c
+EDGE_SRCS := $(wildcard src/lua_*.c) src/main.c $(wildcard src/testing*.c) $(wildcard src/bench*.c)
 LIB_SRCS  := $(filter-out $(EDGE_SRCS),$(wildcard src/*.c))
 LUA_SRCS  := $(wildcard src/lua_*.c)
 TEST_SRCS := $(wildcard src/testing*.c)
+BENCH_SRCS := $(wildcard src/bench*.c)
 
 LIB_OBJS  := $(LIB_SRCS:src/%.c=$(B)/obj/%.o)
 LUA_OBJS  := $(LUA_SRCS:src/%.c=$(B)/obj/%.o)
 TEST_OBJS := $(TEST_SRCS:src/%.c=$(B)/obj/%.o)
+BENCH_OBJS := $(BENCH_SRCS:src/%.c=$(B)/obj/%.o)
 # The library once more with its fault points switched on, for the specs only.
 FAULT_OBJS := $(LIB_SRCS:src/%.c=$(B)/faults/%.o)
 EMBEDDED  := $(sort $(wildcard lua/trail/*.lua lua/trail/cli/*.lua))
@@ -47,8 +49,10 @@ EMBEDDED  := $(sort $(wildcard lua/trail/*.lua lua/trail/cli/*.lua))
 PACKAGES := gcc libc6-dev make pkg-config liblmdb-dev libssl-dev libjansson-dev uuid-dev \
 	lua5.4 liblua5.4-dev lua-cjson lua-argparse
 TEST_PACKAGES := lua-busted python3 faketime procps
+BENCH_PACKAGES := libsqlite3-dev
 
-.PHONY: all lib lua cli testing demo test test-plain test-sanitize sanitize bench lint env \
+.PHONY: all lib lua cli testing examples demo test test-plain test-sanitize sanitize bench \
+	bench-plain lint env \
 	deps test-deps install clean help
 .DELETE_ON_ERROR:
 
@@ -84,11 +88,12 @@ $(B)/libtrail.so.0: $(LIB_OBJS)
 $(B)/libtrail.so: $(B)/libtrail.so.0
 	$(Q)ln -sf libtrail.so.0 $@
 
-# The module leaves lua_* open: the host has a Lua of its own.
+# The module leaves lua_* open: the host has a Lua of its own. libtrail.so is found from where
+# the module stands, in build/ as well as under PREFIX/lib.
 $(B)/lua/trail/core.so: $(LUA_OBJS) $(B)/libtrail.so
 	@mkdir -p $(@D)
 	@echo '  $@'
-	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -Wl,-rpath,'$$ORIGIN/../..' -o $@ $(LUA_OBJS) -L$(B) -ltrail
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -Wl,-rpath,'$$ORIGIN/../..:$$ORIGIN/../../..' -o $@ $(LUA_OBJS) -L$(B) -ltrail
 
 $(B)/lua/trail/testing.so: $(TEST_OBJS) $(FAULT_OBJS)
 	@mkdir -p $(@D)
@@ -169,6 +174,22 @@ test-sanitize:
 
 sanitize: test-sanitize
 
+# Figures against SQLite and against what the machine can do: docs/performance.md.
+EVENTS ?= 200000
+ROUNDS ?= 7
+IMPORT_LINES ?= 1000000
+
+bench:
+	$(call install,$(PACKAGES) $(BENCH_PACKAGES))
+	@$(MAKE) --no-print-directory bench-plain
+
+bench-plain: $(B)/bench cli
+	@$(B)/bench --build $(B) --events $(EVENTS) --rounds $(ROUNDS) --lines $(IMPORT_LINES)
+
+$(B)/bench: $(BENCH_OBJS) $(B)/libtrail.a
+	@echo '  $@'
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lsqlite3 $(LIB_LIBS)
+
 # The C examples, built as an outside program would be: by the public header alone.
 examples: $(B)/append $(B)/query
 
@@ -180,6 +201,42 @@ env:
 	@echo "export PATH='$(CURDIR)/$(B)':\"\$$PATH\""
 	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;'"
 	@echo "export LUA_CPATH='$(CURDIR)/$(B)/lua/?.so;;'"
+
+# ---- checks that need no run, installation ------------------------------------------------------
+
+LUA_FILES = $(wildcard lua/trail/*.lua lua/trail/cli/*.lua examples/*.lua spec/*.lua src/*.lua)
+C_FILES   = $(wildcard src/*.c src/*.h examples/*.c)
+
+# clang-format 14 and luacheck, where they are installed; luac one file a call.
+lint:
+	@for f in $(C_FILES); do clang-format --dry-run -Werror $$f || exit 1; done
+	@for f in $(LUA_FILES); do luac5.4 -p $$f || exit 1; done
+	@luacheck -q $(LUA_FILES)
+
+LUA_VERSION := 5.4
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include \
+		$(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/trail \
+		$(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/trail/cli
+	install -m 755 $(B)/trail $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 src/trail.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(B)/libtrail.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(B)/libtrail.so.0 $(DESTDIR)$(PREFIX)/lib/
+	ln -sf libtrail.so.0 $(DESTDIR)$(PREFIX)/lib/libtrail.so
+	install -m 755 $(B)/lua/trail/core.so $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/trail/
+	install -m 644 lua/trail/*.lua $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/trail/
+	install -m 644 lua/trail/cli/*.lua $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/trail/cli/
+
+help:
+	@echo 'make demo      build, then import, query, verify and damage sample events'
+	@echo 'make test      every spec, plain and under the sanitizers (SPECS=spec/x_spec.lua for one)'
+	@echo 'make all       build/trail, build/libtrail.so and .a, build/lua/trail/core.so'
+	@echo 'make bench     measure against SQLite and the hardware; writes build/bench.json'
+	@echo 'make examples  the C examples: build/append, build/query'
+	@echo 'make lint      formatting and luacheck'
+	@echo 'make install   under PREFIX=$(PREFIX), behind DESTDIR'
+	@echo 'make clean     remove build/'
+	@echo 'make -s env    lines for eval: PATH, LUA_PATH, LUA_CPATH of this checkout'
 
 clean:
 	rm -rf build
