@@ -57,6 +57,7 @@ BENCH_PACKAGES := libsqlite3-dev
 .DELETE_ON_ERROR:
 
 all: lib lua cli
+	@:
 
 lib: $(B)/libtrail.so $(B)/libtrail.a
 
@@ -81,9 +82,10 @@ $(B)/libtrail.a: $(LIB_OBJS)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+# nodelete: fork handlers and a fetched digest must outlive the Lua state that loaded us.
 $(B)/libtrail.so.0: $(LIB_OBJS)
 	@echo '  $@'
-	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -Wl,-soname,libtrail.so.0 -Wl,-z,defs -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -Wl,-soname,libtrail.so.0 -Wl,-z,defs,-z,nodelete -o $@ $^ $(LIB_LIBS)
 
 $(B)/libtrail.so: $(B)/libtrail.so.0
 	$(Q)ln -sf libtrail.so.0 $@
@@ -98,7 +100,7 @@ $(B)/lua/trail/core.so: $(LUA_OBJS) $(B)/libtrail.so
 $(B)/lua/trail/testing.so: $(TEST_OBJS) $(FAULT_OBJS)
 	@mkdir -p $(@D)
 	@echo '  $@'
-	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -Wl,-z,nodelete -o $@ $^ $(LIB_LIBS)
 
 $(B)/embedded.c: src/embed.lua $(EMBEDDED)
 	@mkdir -p $(@D)
@@ -145,7 +147,10 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@TRAIL_BUILD=$(CURDIR)/$(B) sh examples/demo.sh
 
-SPEC_ENV = TRAIL_BUILD=$(B) TRAIL_COUNTS=build/counts LC_ALL=C.UTF-8 \
+# In memory where there is room: the specs commit some ten thousand times.
+SPEC_TMP = $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 2000000 ] \
+	2>/dev/null && echo /dev/shm || echo /tmp)
+SPEC_ENV = TRAIL_BUILD=$(B) TRAIL_COUNTS=build/counts LC_ALL=C.UTF-8 TMPDIR=$(SPEC_TMP) \
 	LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/?.lua;;' \
 	LUA_CPATH='$(CURDIR)/$(B)/lua/?.so;;'
 SPECS   ?= spec

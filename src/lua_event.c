@@ -27,34 +27,28 @@ typedef struct event_field {
     size_t offset; /* of the trail_text in trail_event */
 } event_field;
 
-#define TEXT_FIELD(name)                                                                 \
-    {                                                                                    \
-#name, sizeof #name - 1, FIELD_TEXT, offsetof(trail_event, name)                 \
-    }
-#define OTHER_FIELD(name, kind)                                                          \
-    {                                                                                    \
-        name, sizeof name - 1, kind, 0                                                   \
-    }
+#define TEXT_FIELD(name) #name, sizeof #name - 1, FIELD_TEXT, offsetof(trail_event, name)
+#define OTHER_FIELD(name, kind) name, sizeof name - 1, kind, 0
 
 static const event_field fields[] = {
-    TEXT_FIELD(event_type),
-    TEXT_FIELD(user_id),
-    TEXT_FIELD(action),
-    TEXT_FIELD(resource_type),
-    TEXT_FIELD(resource_id),
-    TEXT_FIELD(result),
-    TEXT_FIELD(result_error),
-    TEXT_FIELD(ip_address),
-    TEXT_FIELD(user_agent),
-    TEXT_FIELD(request_id),
-    OTHER_FIELD("id", FIELD_ID),
-    OTHER_FIELD("timestamp", FIELD_TIMESTAMP),
-    OTHER_FIELD("details", FIELD_DETAILS),
-    OTHER_FIELD("details_json", FIELD_DETAILS_JSON),
+    { TEXT_FIELD(event_type) },
+    { TEXT_FIELD(user_id) },
+    { TEXT_FIELD(action) },
+    { TEXT_FIELD(resource_type) },
+    { TEXT_FIELD(resource_id) },
+    { TEXT_FIELD(result) },
+    { TEXT_FIELD(result_error) },
+    { TEXT_FIELD(ip_address) },
+    { TEXT_FIELD(user_agent) },
+    { TEXT_FIELD(request_id) },
+    { OTHER_FIELD("id", FIELD_ID) },
+    { OTHER_FIELD("timestamp", FIELD_TIMESTAMP) },
+    { OTHER_FIELD("details", FIELD_DETAILS) },
+    { OTHER_FIELD("details_json", FIELD_DETAILS_JSON) },
 };
 
-/* How messages about an event begin: "event 3: ", or nothing if it stands alone (position
- * 0). */
+/* How messages about an event begin: "event 3: ", or nothing if it stands alone, which is
+ * position 0. */
 typedef struct prefix_text {
     char text[32];
 } prefix_text;

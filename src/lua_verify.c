@@ -161,9 +161,7 @@ static void push_report(lua_State *L, const trail_report *report)
     set_bool(L, "ok", report->fault == TRAIL_FAULT_NONE && report->complete);
     lua_pushstring(L, trail_fault_name(report->fault));
     lua_setfield(L, -2, "fault");
-    if (report->first_bad_seq != 0) {
-        set_u64(L, "first_bad_seq", report->first_bad_seq);
-    }
+    set_u64(L, "first_bad_seq", report->first_bad_seq);
     set_u64(L, "last_good_seq", report->last_good_seq);
     set_u64(L, "entries", report->entries);
     trail__lua_push_head(L, &report->head);
@@ -245,14 +243,15 @@ int trail__lua_log_verify(lua_State *L)
     if (request.bad_hash) {
         return bad_hash(L);
     }
+    log->uses++; /* the progress function may call log:close() */
     if (request.in_process) {
-        log->uses++; /* the progress function may call log:close() */
         status = trail_verify(log->trail, &request.options, &report, &err);
-        log->uses--;
-        trail__lua_log_settle(log);
     } else {
-        status = trail_verify_path(log->path, &request.options, &report, &err);
+        status = trail_verify_path(trail_real_path(log->trail), &request.options, &report,
+                                   &err);
     }
+    log->uses--;
+    trail__lua_log_settle(log);
     return finish(L, &request, status, &report, &err);
 }
 

@@ -193,6 +193,10 @@ static trail_status run_in_child(shared *s, const char *path,
     }
     how = watch(s, child, ends[0], options);
     close(ends[0]);
+    if (options->progress != NULL && atomic_load(&s->finished) &&
+        !atomic_load(&s->stop)) {
+        (void)options->progress(options->context, s->good, atomic_load(&s->total));
+    }
     return judge(s, how, report, err);
 }
 

@@ -11,6 +11,8 @@
 #include "store.h"
 #include "verify.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,7 +22,8 @@ static const uint64_t size_max_min = UINT64_C(256) << 10;
 struct trail {
     trail__store *store;
     bool read_only;
-    char path[]; /* as given */
+    char *real_path; /* from realpath(), freed by free() */
+    char path[];     /* as given */
 };
 
 struct trail_cursor {
@@ -116,6 +119,13 @@ trail_status trail_open(trail **trail_out, const char *path, const trail_options
     memcpy(t->path, path, strlen(path) + 1);
     t->read_only = (own.flags & TRAIL_READ_ONLY) != 0;
     status = open_store(&t->store, path, &own, err);
+    if (status == TRAIL_OK) {
+        t->real_path = realpath(path, NULL);
+        if (t->real_path == NULL) {
+            status = trail__error_errno(err, errno, "%s", path);
+            trail__store_close(t->store);
+        }
+    }
     if (status != TRAIL_OK) {
         trail__free(t);
         return status;
@@ -128,6 +138,7 @@ void trail_close(trail *t)
 {
     if (t != NULL) {
         trail__store_close(t->store);
+        free(t->real_path);
         trail__free(t);
     }
 }
@@ -135,6 +146,11 @@ void trail_close(trail *t)
 const char *trail_path(const trail *t)
 {
     return t->path;
+}
+
+const char *trail_real_path(const trail *t)
+{
+    return t->real_path;
 }
 
 static trail_status check_process(const trail *t, trail_error *err)

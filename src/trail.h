@@ -206,8 +206,10 @@ typedef struct trail_info {
 
 TRAIL_API trail_status trail_get_info(trail *t, trail_info *info_out, trail_error *err);
 
-/* The path as given to trail_open; valid until trail_close. */
+/* The path as given to trail_open, and as an absolute path, which stays right when the process
+ * changes its directory. Both valid until trail_close. */
 TRAIL_API const char *trail_path(const trail *t);
+TRAIL_API const char *trail_real_path(const trail *t);
 
 /* ---- append ----------------------------------------------------------------------- */
 

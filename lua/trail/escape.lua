@@ -8,7 +8,8 @@
 
 local escape = {}
 
-local byte, find, format, gsub, sub = string.byte, string.find, string.format, string.gsub, string.sub
+local byte, find, format = string.byte, string.find, string.format
+local gsub, sub = string.gsub, string.sub
 
 -- Pairs of first and last code point, ascending.
 local UNSAFE = {
