@@ -203,7 +203,8 @@ static int host_guard(lua_State *L)
  * background job) stays ignored. */
 static int host_catch_interrupt(lua_State *L)
 {
-    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction action = { .sa_handler = on_interrupt,
+                                .sa_flags = (int)SA_RESETHAND };
     struct sigaction old;
 
     (void)L;
@@ -248,7 +249,8 @@ static int load_embedded(lua_State *L)
     const char *path = luaL_gsub(L, module->name, ".", "/");
     const char *chunk = lua_pushfstring(L, "@%s.lua", path);
 
-    if (luaL_loadbufferx(L, (const char *)module->data, module->len, chunk, "t") != LUA_OK) {
+    if (luaL_loadbufferx(L, (const char *)module->data, module->len, chunk, "t") !=
+        LUA_OK) {
         return lua_error(L);
     }
     lua_pushstring(L, module->name);
@@ -318,8 +320,8 @@ static int close_output(int code)
     if (!failed || code == EXIT_IO) {
         return code;
     }
-    fprintf(stderr, "trail: cannot write to standard output%s%s\n", error != 0 ? ": " : "",
-            error != 0 ? strerror(error) : "");
+    fprintf(stderr, "trail: cannot write to standard output%s%s\n",
+            error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
     return EXIT_IO;
 }
 

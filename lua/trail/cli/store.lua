@@ -1,0 +1,64 @@
+-- store.lua - open the trail of a command, and say in its words why that did not work.
+-- Level: cli; requires trail, trail.host and the terminal.
+-- SPDX-License-Identifier: MIT
+
+local escape = require("trail.escape")
+local host = require("trail.host")
+local terminal = require("trail.cli.terminal")
+local trail = require("trail")
+
+local store = {}
+
+-- From here on a damaged page ends the command with this line instead of a core dump.
+local function guard(dir)
+  local shown = escape.text(dir):sub(1, 1000)
+  host.guard(("trail: %s is damaged: reading it crashed; run: trail verify %s\n"):format(shown,
+    shown))
+end
+
+-- A log that exists, for reading; or for appending too. Ends the command if it cannot be opened.
+function store.open(dir, writable)
+  guard(dir)
+  local log, message, status = trail.open(dir, { create = false, read_only = not writable })
+  if not log then
+    if status == "not_found" then
+      message = message .. " (trail init " .. dir .. " makes one)"
+    end
+    terminal.fail(terminal.NO_TRAIL, "%s", message)
+  end
+  return log
+end
+
+-- A new one.
+function store.create(dir, options)
+  guard(dir)
+  options.create = "new"
+  local log, message, status = trail.open(dir, options)
+  if log then return log end
+  if status == "exists" then terminal.fail(terminal.NO_TRAIL, "%s", message) end
+  terminal.fail_status(status, message)
+end
+
+-- Start a query that was checked before; what is thrown later is the trail's failure.
+-- The core is asked first, because it says what kind of failure it is.
+function store.query(log, filter, options)
+  local plain, message, status = require("trail.filter").normalise(filter)
+  local cursor
+  if plain then cursor, message, status = log:cursor(plain, options) end
+  if not cursor then
+    if status == "invalid" then terminal.fail(terminal.USAGE, "%s", message) end
+    terminal.fail_status(status, message)
+  end
+  cursor:close()
+  return store.guarded(function() return log:query(filter, options) end)
+end
+
+-- Call a function; what it throws (iterators throw) ends the command as a failure of the trail.
+function store.guarded(call)
+  local good, result = pcall(call)
+  if good then return result end
+  if terminal.failure(result) then error(result, 0) end
+  terminal.fail(terminal.NO_TRAIL, "%s", terminal.plain_error(result))
+end
+
+return store
