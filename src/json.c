@@ -9,6 +9,7 @@
 #include "json.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <jansson.h>
 #include <locale.h>
 #include <string.h>
@@ -280,16 +281,24 @@ static trail_status parse(trail_text json, json_t **tree_out, trail_error *err)
     locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     locale_t before;
     json_t *tree;
+    bool no_memory;
 
     if (plain == (locale_t)0) {
         return trail__error(err, TRAIL_NO_MEMORY, "no memory for the C locale");
     }
     memset(&problem, 0, sizeof problem);
     before = uselocale(plain);
+    errno = 0;
     tree = json_loadb(json.data, json.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
                       &problem);
+    /* Where it reads a string, jansson calls a failed malloc "invalid token". */
+    no_memory = tree == NULL && errno == ENOMEM;
     uselocale(before);
     freelocale(plain);
+    if (no_memory) {
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory to check %zu bytes of JSON",
+                            json.len);
+    }
     if (tree == NULL) {
         return refuse_problem(json, &problem, err);
     }

@@ -4,6 +4,8 @@
  */
 #include "lua_core.h"
 
+#include <string.h>
+
 static const char report_key;
 
 #define PROGRESS_SLOT 3 /* where on the stack the progress function waits */
@@ -215,6 +217,8 @@ static int l_verify_path(lua_State *L)
     trail_status status;
 
     luaL_checktype(L, 1, LUA_TSTRING);
+    luaL_argcheck(L, strlen(lua_tostring(L, 1)) == trail__lua_text(L, 1).len, 1,
+                  "the path has a NUL byte");
     lua_settop(L, PROGRESS_SLOT);
     read_request(L, &request);
     if (request.in_process) {

@@ -5,6 +5,7 @@
 #include "query.h"
 
 #include "bytes.h"
+#include "door.h"
 #include "error.h"
 #include "fault.h"
 #include "log_find.h"
@@ -154,23 +155,54 @@ static trail_status walk_step(walk *w, uint64_t *seq_out, trail_text *stored_out
     return status;
 }
 
+/* Take an entry apart. NULL if all is well, else what is wrong with it, in words. */
+static const char *read_entry(uint64_t seq, trail_text stored, trail_record *record)
+{
+    const char *wrong = trail__stored_read(stored, record, NULL);
+
+    return wrong == NULL && record->seq != seq ? "it says it is another entry" : wrong;
+}
+
+static trail_status unreadable(uint64_t seq, const char *wrong, trail_error *err)
+{
+    return trail__error(err, TRAIL_CORRUPT, "entry %llu: %s; run verify",
+                        (unsigned long long)seq, wrong);
+}
+
 /* Does the entry belong to the answer? An unreadable one does only if it was asked for. */
 static trail_status consider(const trail__filter *filter, uint64_t seq, trail_text stored,
                              bool *wanted_out, trail_error *err)
 {
     trail_record record;
-    const char *wrong = trail__stored_read(stored, &record, NULL);
+    const char *wrong = read_entry(seq, stored, &record);
 
     if (wrong == NULL) {
         *wanted_out = trail__filter_matches(filter, &record);
         return TRAIL_OK;
     }
     *wanted_out = trail__filter_bounds(filter)->unreadable;
-    if (*wanted_out) {
+    return *wanted_out ? TRAIL_OK : unreadable(seq, wrong, err);
+}
+
+/* Read an entry for a caller. What he gets satisfies the rules of the door again, so that bytes
+ * that somebody changed in the file are never handed out as JSON or UTF-8. */
+static trail_status read_out(uint64_t seq, trail_text stored, bool unreadable_too,
+                             trail_record *record, trail_error *err)
+{
+    const char *wrong = read_entry(seq, stored, record);
+    trail_error rule;
+
+    if (wrong == NULL &&
+        trail__door_check(&record->event, TRAIL__DOOR_ENGINE, &rule) != TRAIL_OK) {
+        wrong = rule.text;
+    }
+    if (wrong == NULL) {
         return TRAIL_OK;
     }
-    return trail__error(err, TRAIL_CORRUPT, "entry %llu: %s; run verify",
-                        (unsigned long long)seq, wrong);
+    memset(record, 0, sizeof *record);
+    record->seq = seq;
+    record->stored = stored;
+    return unreadable_too ? TRAIL_OK : unreadable(seq, wrong, err);
 }
 
 /* ---- pages ------------------------------------------------------------------------ */
@@ -337,8 +369,10 @@ trail_status trail__query_next(trail__query *query, const trail_record **record_
     next = &query->items[query->item_next++];
     stored.data = (const char *)query->bytes + next->at;
     stored.len = next->len;
-    if (trail__stored_read(stored, &query->record, NULL) != NULL) {
-        query->record.seq = next->seq; /* asked for by filter.unreadable */
+    status = read_out(next->seq, stored, trail__filter_bounds(query->filter)->unreadable,
+                      &query->record, err);
+    if (status != TRAIL_OK) {
+        return status;
     }
     query->left--;
     *record_out = &query->record;
@@ -456,7 +490,7 @@ static trail_status copy_record(trail_text stored, uint64_t seq,
                                 trail_record **record_out, trail_error *err)
 {
     trail_record *record = trail__alloc(sizeof *record + stored.len);
-    const char *wrong;
+    trail_status status;
 
     if (record == NULL) {
         return trail__error(err, TRAIL_NO_MEMORY, "no memory for a record of %zu bytes",
@@ -464,11 +498,10 @@ static trail_status copy_record(trail_text stored, uint64_t seq,
     }
     memcpy(record + 1, stored.data, stored.len);
     stored.data = (const char *)(record + 1);
-    wrong = trail__stored_read(stored, record, NULL);
-    if (wrong != NULL) {
+    status = read_out(seq, stored, false, record, err);
+    if (status != TRAIL_OK) {
         trail__free(record);
-        return trail__error(err, TRAIL_CORRUPT, "entry %llu: %s; run verify",
-                            (unsigned long long)seq, wrong);
+        return status;
     }
     *record_out = record;
     return TRAIL_OK;

@@ -78,7 +78,8 @@ function verify.run(args)
         report.head.seq, report.head.event_hash))
     end
   else
-    terminal.out("FAILED: " .. require("trail.escape").text(report.text) .. "\n")
+    terminal.out(("FAILED: %s: %s\n"):format(report.fault,
+      require("trail.escape").text(report.text)))
   end
   return report.ok and terminal.OK or terminal.FAILED
 end
