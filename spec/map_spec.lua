@@ -272,8 +272,8 @@ describe("examples/import_cloudtrail.lua", function()
 
   it("says what a file is that is none of CloudTrail's", function()
     local map = dofile("examples/import_cloudtrail.lua")
-    for text, words in pairs { ["{}"] = "no Records", ["[]"] = "no Records", ["\31\139\8"] = "gunzip", ["{"] = "not JSON",
-      [""] = "not JSON", ['{"Records":7}'] = "no Records" } do
+    for text, words in pairs { ["{}"] = "no Records", ["[]"] = "no Records",
+      ["\31\139\8"] = "gunzip", ["{"] = "not JSON", [""] = "not JSON", ['{"Records":7}'] = "no Records" } do
       local events, reason = map.map(text, context())
       assert.is_nil(events)
       assert.matches(words, reason, 1, true)

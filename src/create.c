@@ -164,7 +164,9 @@ static trail_status publish(const char *dir, const char *path, trail_error *err)
         return status;
     }
     if (renameat2(AT_FDCWD, dir, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
-        return trail__error_errno(err, errno, "%s", path);
+        return errno == EEXIST
+                   ? trail__error(err, TRAIL_EXISTS, "something is at %s already", path)
+                   : trail__error_errno(err, errno, "%s", path);
     }
     return sync_path(dirname(parent), O_DIRECTORY, err);
 }

@@ -1,14 +1,14 @@
 /* kv.c - transactions, gets, puts and cursors on the three tables.
- * Level 3: may include levels 0-1, kv_env, gate; includes <lmdb.h>.
+ * Level 3: may include levels 0-1, kv_env, kv_file, gate; includes <lmdb.h>.
  * SPDX-License-Identifier: MIT
  */
 #include "kv_env.h"
 
 #include "error.h"
 #include "fault.h"
+#include "kv_file.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -144,23 +144,18 @@ void trail__kv_abort(trail__kv_txn *txn)
     }
 }
 
-/* Commit with SIGXFSZ held back: a file size limit must be an error, not the host's death. */
-static int commit_shielded(MDB_txn *txn)
+static int commit_shielded(const trail__kv *kv, MDB_txn *txn)
 {
-    const struct timespec no_wait = { 0, 0 };
-    sigset_t size_signal;
+    mdb_filehandle_t fd;
     sigset_t old;
     int rc;
 
-    sigemptyset(&size_signal);
-    sigaddset(&size_signal, SIGXFSZ);
-    (void)pthread_sigmask(SIG_BLOCK, &size_signal, &old);
+    trail__kv_file_hold_size_signal(&old);
     rc = mdb_txn_commit(txn);
-    if (rc == EFBIG && !sigismember(&old, SIGXFSZ)) {
-        while (sigtimedwait(&size_signal, NULL, &no_wait) < 0 && errno == EINTR) {
-        }
+    trail__kv_file_release_size_signal(&old);
+    if (rc == EIO && mdb_env_get_fd(kv->env, &fd) == 0) {
+        rc = trail__kv_file_why_short(fd);
     }
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     return rc;
 }
 
@@ -194,7 +189,8 @@ trail_status trail__kv_commit(trail__kv_txn *txn, trail_error *err)
         trail__kv_abort(txn);
         return trail__kv_error(kv, ENOSPC, "commit", err);
     }
-    rc = commit_shielded(txn->handle);
+    rc = commit_shielded(kv, txn->handle);
+    txn->map_full = rc == MDB_MAP_FULL; /* the list of free pages itself takes pages */
     if (rc != 0) {
         status = commit_error(kv, rc, err);
     } else if (++kv->commits >= READER_CHECK_EVERY) {

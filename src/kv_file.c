@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,6 +52,18 @@ static bool read_meta(int fd, off_t at, meta *meta_out)
            (meta_out->page_size & (meta_out->page_size - 1)) == 0;
 }
 
+/* Commits write the two meta pages in turn, the even ones the first, so their numbers are
+ * neighbours (both 0: nothing was ever committed). LMDB takes the higher one and asks no more: a
+ * damaged number would bring an older commit back. */
+static bool are_neighbours(const meta metas[2])
+{
+    uint64_t even = metas[0].txn;
+    uint64_t odd = metas[1].txn;
+
+    return even % 2 == 0 &&
+           (odd == even + 1 || odd + 1 == even || (odd == 0 && even == 0));
+}
+
 static trail_status check_once(int fd, const char *path, trail_error *err)
 {
     meta metas[2];
@@ -61,6 +75,12 @@ static trail_status check_once(int fd, const char *path, trail_error *err)
         !read_meta(fd, (off_t)metas[0].page_size, &metas[1])) {
         return trail__error(err, TRAIL_CORRUPT,
                             "%s: its first pages are not those of a trail", path);
+    }
+    if (!are_neighbours(metas)) {
+        return trail__error(err, TRAIL_CORRUPT,
+                            "%s: its first pages are damaged: commit %llu next to %llu",
+                            path, (unsigned long long)metas[0].txn,
+                            (unsigned long long)metas[1].txn);
     }
     newest = metas[0].txn > metas[1].txn ? &metas[0] : &metas[1];
     if (newest->last_page >= UINT64_MAX / PAGE_SIZE_MAX) {
@@ -147,6 +167,48 @@ void trail__kv_file_release_streams(const bool held[3])
             close(fd);
         }
     }
+}
+
+void trail__kv_file_hold_size_signal(sigset_t *old_out)
+{
+    sigset_t size_signal;
+
+    sigemptyset(&size_signal);
+    sigaddset(&size_signal, SIGXFSZ);
+    (void)pthread_sigmask(SIG_BLOCK, &size_signal, old_out);
+}
+
+void trail__kv_file_release_size_signal(const sigset_t *old)
+{
+    const struct timespec no_wait = { 0, 0 };
+    sigset_t size_signal;
+
+    if (!sigismember(old, SIGXFSZ)) {
+        sigemptyset(&size_signal);
+        sigaddset(&size_signal, SIGXFSZ);
+        while (sigtimedwait(&size_signal, NULL, &no_wait) < 0 && errno == EINTR) {
+        }
+    }
+    (void)pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+int trail__kv_file_why_short(int fd)
+{
+    enum { NEARLY_NOTHING = 1 << 20 };
+    struct statvfs disk;
+    struct rlimit limit;
+    struct stat file;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        fstat(fd, &file) == 0 &&
+        (uint64_t)file.st_size + PAGE_SIZE_MAX >= (uint64_t)limit.rlim_cur) {
+        return EFBIG;
+    }
+    if (fstatvfs(fd, &disk) == 0 &&
+        (uint64_t)disk.f_bavail * disk.f_frsize < NEARLY_NOTHING) {
+        return ENOSPC;
+    }
+    return EIO;
 }
 
 void trail__kv_file_close_on_exec(int fd)

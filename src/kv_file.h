@@ -10,6 +10,8 @@
 
 #include "trail.h"
 
+#include <signal.h>
+
 /* Both meta pages are LMDB's, and the file is as long as the newest one says. 'path' is
  * log.mdb. */
 trail_status trail__kv_file_check(const char *path, trail_error *err);
@@ -22,6 +24,15 @@ trail_status trail__kv_file_lock_reserve(const char *lock_path, unsigned readers
  * the host would be written into it. 'held' is given back to release. */
 void trail__kv_file_hold_streams(bool held[3]);
 void trail__kv_file_release_streams(const bool held[3]);
+
+/* A limit of file size (RLIMIT_FSIZE) must be an error, not the host's death by SIGXFSZ: hold
+ * the signal back on this thread, and take away the one that came. */
+void trail__kv_file_hold_size_signal(sigset_t *old_out);
+void trail__kv_file_release_size_signal(const sigset_t *old);
+
+/* LMDB calls it EIO when a write ended short: the errno that it was, ENOSPC on a full disk, EFBIG
+ * at a limit of file size, else EIO. */
+int trail__kv_file_why_short(int fd);
 
 /* Mark every descriptor of this process on the same file as 'fd' close-on-exec. */
 void trail__kv_file_close_on_exec(int fd);

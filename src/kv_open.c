@@ -27,6 +27,8 @@ trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing,
     case MDB_INVALID:
     case MDB_INCOMPATIBLE:
     case MDB_BAD_TXN:
+    case MDB_CURSOR_FULL: /* the tree leads back into itself */
+    case MDB_PAGE_FULL:
         return trail__error(err, TRAIL_CORRUPT, "%s: %s: the file is damaged", kv->path,
                             doing);
     case MDB_VERSION_MISMATCH:
@@ -67,9 +69,6 @@ static uint64_t first_map_size(const trail__kv_options *options)
     uint64_t size = options->map_size > 0 ? options->map_size : map_size_default;
     struct rlimit space;
 
-    if (options->size_max > 0 && size > options->size_max) {
-        size = options->size_max;
-    }
     /* Under a limit take a quarter of it: the host needs the rest. */
     if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY &&
         size > space.rlim_cur / 4) {
@@ -77,6 +76,9 @@ static uint64_t first_map_size(const trail__kv_options *options)
     }
     if (size < map_size_min) {
         size = map_size_min;
+    }
+    if (options->size_max > 0 && size > options->size_max) {
+        size = options->size_max;
     }
     return size - size % (uint64_t)sysconf(_SC_PAGESIZE);
 }
@@ -254,6 +256,7 @@ trail_status trail__kv_open(trail__kv **kv_out, const char *dir,
 {
     trail__kv *kv = trail__alloc_zero(sizeof *kv);
     trail_status status;
+    sigset_t old;
 
     *kv_out = NULL;
     if (kv == NULL || init_map_lock(&kv->map_lock) != 0) {
@@ -267,7 +270,9 @@ trail_status trail__kv_open(trail__kv **kv_out, const char *dir,
         status = trail__error(err, TRAIL_INVALID, "the path is longer than %d bytes",
                               TRAIL__KV_PATH_LEN_MAX - 10);
     } else {
+        trail__kv_file_hold_size_signal(&old);
         status = open_all(kv, options, err);
+        trail__kv_file_release_size_signal(&old);
     }
     if (status != TRAIL_OK) {
         trail__kv_close(kv);

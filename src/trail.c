@@ -12,8 +12,10 @@
 #include "verify.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BUSY_MS_DEFAULT = 10000 };
@@ -22,8 +24,9 @@ static const uint64_t size_max_min = UINT64_C(256) << 10;
 struct trail {
     trail__store *store;
     bool read_only;
-    char *real_path; /* from realpath(), freed by free() */
-    char path[];     /* as given */
+    atomic_uint appends; /* under way in other threads; trail_close waits for them */
+    char *real_path;     /* from realpath(), freed by free() */
+    char path[];         /* as given */
 };
 
 struct trail_cursor {
@@ -79,6 +82,10 @@ static trail_status open_store(trail__store **store_out, const char *path,
         return status;
     }
     if (access(path, F_OK) == 0) {
+        status = trail__store_open(store_out, path, options, err);
+        if (status != TRAIL_NOT_FOUND) {
+            return status; /* somebody else has just created it */
+        }
         return trail__error(err, TRAIL_EXISTS, "%s is not a trail: it holds no log.mdb",
                             path);
     }
@@ -134,9 +141,20 @@ trail_status trail_open(trail **trail_out, const char *path, const trail_options
     return TRAIL_OK;
 }
 
+/* In a forked child the threads that append are not there. */
+static void wait_for_appends(const trail *t)
+{
+    const struct timespec pause = { .tv_sec = 0, .tv_nsec = 200000 };
+
+    while (atomic_load(&t->appends) > 0 && !trail__store_forked(t->store)) {
+        nanosleep(&pause, NULL);
+    }
+}
+
 void trail_close(trail *t)
 {
     if (t != NULL) {
+        wait_for_appends(t);
         trail__store_close(t->store);
         free(t->real_path);
         trail__free(t);
@@ -243,8 +261,8 @@ trail_status trail_append(trail *t, const trail_event *event, trail_receipt *rec
     return trail_append_batch(t, event, 1, receipt_out, err);
 }
 
-trail_status trail_append_batch(trail *t, const trail_event *events, size_t count,
-                                trail_receipt *receipts_out, trail_error *err)
+static trail_status append_batch(trail *t, const trail_event *events, size_t count,
+                                 trail_receipt *receipts_out, trail_error *err)
 {
     trail__batch batch;
     trail_status status = check_process(t, err);
@@ -267,6 +285,17 @@ trail_status trail_append_batch(trail *t, const trail_event *events, size_t coun
         receipts_out[i] = batch.drafts[i].receipt;
     }
     trail__batch_release(&batch);
+    return status;
+}
+
+trail_status trail_append_batch(trail *t, const trail_event *events, size_t count,
+                                trail_receipt *receipts_out, trail_error *err)
+{
+    trail_status status;
+
+    atomic_fetch_add(&t->appends, 1);
+    status = append_batch(t, events, count, receipts_out, err);
+    atomic_fetch_sub(&t->appends, 1);
     return status;
 }
 
