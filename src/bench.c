@@ -281,10 +281,14 @@ static void measure_reading(sides *s)
     for (int i = 0; i < READ_TURNS; i++) {
         double verify = rate(bench_trail_verify_s(s->log));
         double sha256 = rate(bench_floor_sha256_s(s->floor, &s->corpus, plan.events));
+        double reused =
+            rate(bench_floor_sha256_reused_s(s->floor, &s->corpus, plan.events));
 
         bench_note(BENCH_VERIFY, verify);
         bench_note(BENCH_SHA256, sha256);
+        bench_note(BENCH_SHA256_REUSED, reused);
         bench_note(BENCH_VERIFY_VS_SHA256, verify / sha256);
+        bench_note(BENCH_VERIFY_VS_SHA256_REUSED, verify / reused);
         bench_note(BENCH_COUNT, rate(bench_trail_count_s(s->log)));
     }
 }

@@ -83,6 +83,8 @@ bench_floor *bench_floor_new(const char *path);
 void bench_floor_append(bench_floor *to, const bench_corpus *corpus, size_t first,
                         size_t count, bench_times *times);
 double bench_floor_sha256_s(bench_floor *to, const bench_corpus *corpus, size_t records);
+double bench_floor_sha256_reused_s(bench_floor *to, const bench_corpus *corpus,
+                                   size_t records);
 void bench_floor_single(bench_floor *to, size_t count, bench_times *times);
 void bench_floor_close(bench_floor *to);
 void bench_corpus_release(bench_corpus *corpus);
@@ -107,6 +109,8 @@ typedef enum bench_figure {
     BENCH_FLOOR,
     BENCH_VERIFY,
     BENCH_SHA256,
+    BENCH_SHA256_REUSED,
+    BENCH_VERIFY_VS_SHA256_REUSED,
     BENCH_COUNT,
     BENCH_SINGLE_P50,
     BENCH_SINGLE_P99,

@@ -13,13 +13,33 @@
 
 static const char engine_prefix[] = "trail.";
 
+/* Valid UTF-8 without NUL. */
+static trail_status check_characters(const char *field, trail_text text,
+                                     size_t *chars_out, trail_error *err)
+{
+    const char *nul = memchr(text.data, '\0', text.len);
+    size_t bad_offset;
+
+    if (nul != NULL) {
+        return trail__error(err, TRAIL_INVALID,
+                            "field '%s' has a NUL byte at offset %zu of %zu", field,
+                            (size_t)(nul - text.data), text.len);
+    }
+    if (!trail__text_utf8(text, chars_out, &bad_offset)) {
+        return trail__error(
+            err, TRAIL_INVALID,
+            "field '%s' is not valid UTF-8: byte 0x%02x at offset %zu of %zu", field,
+            (unsigned)(uint8_t)text.data[bad_offset], bad_offset, text.len);
+    }
+    return TRAIL_OK;
+}
+
 /* Well-formed text of at most 'max' characters; 'max' 0: no limit here. */
 static trail_status check_text(const char *field, trail_text text, size_t max,
                                trail_error *err)
 {
-    size_t chars;
-    size_t bad_offset;
-    const char *nul;
+    size_t chars = text.len;
+    trail_status status = TRAIL_OK;
 
     if (max > 0 && text.len > 4 * max) {
         /* Longer than that many characters can be: not worth reading. */
@@ -27,24 +47,15 @@ static trail_status check_text(const char *field, trail_text text, size_t max,
                             "field '%s' is %zu bytes, the limit is %zu characters", field,
                             text.len, max);
     }
-    nul = memchr(text.data, '\0', text.len);
-    if (nul != NULL) {
-        return trail__error(err, TRAIL_INVALID,
-                            "field '%s' has a NUL byte at offset %zu of %zu", field,
-                            (size_t)(nul - text.data), text.len);
+    if (!trail__text_plain(text)) {
+        status = check_characters(field, text, &chars, err);
     }
-    if (!trail__text_utf8(text, &chars, &bad_offset)) {
-        return trail__error(
-            err, TRAIL_INVALID,
-            "field '%s' is not valid UTF-8: byte 0x%02x at offset %zu of %zu", field,
-            (unsigned)(uint8_t)text.data[bad_offset], bad_offset, text.len);
+    if (status == TRAIL_OK && max > 0 && chars > max) {
+        status = trail__error(err, TRAIL_INVALID,
+                              "field '%s' is %zu characters, the limit is %zu", field,
+                              chars, max);
     }
-    if (max > 0 && chars > max) {
-        return trail__error(err, TRAIL_INVALID,
-                            "field '%s' is %zu characters, the limit is %zu", field,
-                            chars, max);
-    }
-    return TRAIL_OK;
+    return status;
 }
 
 trail_status trail__door_text(const char *field, trail_text text, size_t chars_max,

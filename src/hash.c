@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <string.h>
 
 static EVP_MD *sha256;
 static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
@@ -48,9 +49,20 @@ void trail__hasher_release(trail__hasher *hasher)
     hasher->context = NULL;
 }
 
+/* Prefix and data in one piece, if they are small: each update costs as much as hashing two
+ * blocks. */
 bool trail__sha256(trail__hasher *hasher, const void *prefix, size_t prefix_len,
                    const void *data, size_t len, uint8_t hash_out[TRAIL_HASH_LEN])
 {
+    uint8_t piece[1024];
+
+    if (prefix_len <= sizeof piece && len <= sizeof piece - prefix_len) {
+        memcpy(piece, prefix, prefix_len);
+        memcpy(piece + prefix_len, data, len);
+        return EVP_DigestInit_ex2(hasher->context, sha256, NULL) == 1 &&
+               EVP_DigestUpdate(hasher->context, piece, prefix_len + len) == 1 &&
+               EVP_DigestFinal_ex(hasher->context, hash_out, NULL) == 1;
+    }
     return EVP_DigestInit_ex2(hasher->context, sha256, NULL) == 1 &&
            EVP_DigestUpdate(hasher->context, prefix, prefix_len) == 1 &&
            EVP_DigestUpdate(hasher->context, data, len) == 1 &&

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define HIGH_BITS UINT64_C(0x8080808080808080)
+#define LOW_BITS UINT64_C(0x0101010101010101)
 
 trail_text trail_str(const char *text)
 {
@@ -41,6 +42,33 @@ static size_t ascii_run(const unsigned char *at, const unsigned char *end)
         at++;
     }
     return (size_t)(at - from);
+}
+
+/* A byte that is 0 or has its high bit leaves a high bit; so may the one above a 0. */
+static uint64_t not_plain(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof word);
+    return (word | (word - LOW_BITS)) & HIGH_BITS;
+}
+
+bool trail__text_plain(trail_text text)
+{
+    size_t at = 0;
+
+    if (text.len < 8) {
+        while (at < text.len && text.data[at] > 0 && (text.data[at] & 0x80) == 0) {
+            at++;
+        }
+        return at == text.len;
+    }
+    for (; text.len - at > 8; at += 8) {
+        if (not_plain(text.data + at) != 0) {
+            return false;
+        }
+    }
+    return not_plain(text.data + text.len - 8) == 0;
 }
 
 static bool is_between(unsigned char byte, unsigned char low, unsigned char high)

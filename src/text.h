@@ -12,6 +12,10 @@
  * the first byte that cannot be. NUL is valid here; the door refuses it. */
 bool trail__text_utf8(trail_text text, size_t *chars_out, size_t *bad_offset_out);
 
+/* Nothing but ASCII without NUL, which nearly every text is: as many characters as bytes. False
+ * says only that it must be looked at. */
+bool trail__text_plain(trail_text text);
+
 bool trail__text_equal(trail_text a, trail_text b); /* absent equals absent only */
 
 #endif
