@@ -48,6 +48,7 @@ EMBEDDED  := $(sort $(wildcard lua/trail/*.lua lua/trail/cli/*.lua))
 
 PACKAGES := gcc libc6-dev make pkg-config liblmdb-dev libssl-dev libjansson-dev uuid-dev \
 	lua5.4 liblua5.4-dev lua-cjson lua-argparse
+DEMO_PACKAGES := python3
 TEST_PACKAGES := lua-busted python3 faketime procps
 BENCH_PACKAGES := libsqlite3-dev
 
@@ -143,7 +144,8 @@ test-deps:
 # ---- demo and tests ----------------------------------------------------------------------------
 
 # The sub-make reads the compiler flags anew, when the packages are there.
-demo: deps
+demo:
+	$(call install,$(PACKAGES) $(DEMO_PACKAGES))
 	@$(MAKE) --no-print-directory all
 	@TRAIL_BUILD=$(CURDIR)/$(B) sh examples/demo.sh
 
