@@ -2,4 +2,6 @@
 std = "min"
 max_line_length = 120
 files["spec"] = { std = "min+busted" }
+-- The command brings its own Lua.
+files["lua/trail/cli"] = { std = "lua54" }
 files["examples"] = { std = "min" }

@@ -3,6 +3,7 @@
 -- Level: test; `require "spec.attack"`. Uses trail and trail.testing, never on the same trail at
 -- the same time: they are two copies of the library.
 -- SPDX-License-Identifier: MIT
+-- luacheck: std lua54
 
 local support = require "spec.support"
 local testing = require "trail.testing"

@@ -107,8 +107,9 @@ describe("the documentation", function()
   -- Goal: no link leads nowhere.
   -- Method: every relative link of every page names a file of the checkout.
   it("has no dead links", function()
-    for _, page in ipairs { "README.md", "docs/c.md", "docs/cli.md", "docs/design.md", "docs/events.md", "docs/format.md",
-                            "docs/import.md", "docs/lua.md", "docs/performance.md" } do
+    for _, page in ipairs { "README.md", "docs/c.md", "docs/cli.md", "docs/design.md",
+                            "docs/events.md", "docs/format.md", "docs/import.md", "docs/lua.md",
+                            "docs/performance.md" } do
       local folder = page:match "^(.*/)" or ""
       for target in support.read_file(page):gmatch "%]%(([^)#]+)[^)]*%)" do
         if not target:match "^%a+:" then

@@ -323,9 +323,9 @@ describe("address space", function()
       process.limit("AS", now + 3 * MIB)
       local n = before
       while true do
-        local seq, message, code = log:append(event(n + 1, 20000))
+        local seq, message, word = log:append(event(n + 1, 20000))
         if not seq then
-          assert(code == "no_memory" or code == "io" or code == "full", message)
+          assert(word == "no_memory" or word == "io" or word == "full", message)
           break
         end
         n = n + 1

@@ -31,7 +31,7 @@ local function main(paths)
   for index, path in ipairs(paths) do
     write_array(out, index, read_file(path))
   end
-  out:write("const struct trail_embedded trail_embedded[] = {\n")
+  out:write("const struct trail__embedded trail__embedded[] = {\n")
   for index, path in ipairs(paths) do
     out:write(("    { \"%s\", data_%d, sizeof data_%d - 1 },\n"):format(module_name(path), index,
       index))

@@ -6,12 +6,12 @@
 
 #include <stddef.h>
 
-struct trail_embedded {
+struct trail__embedded {
     const char *name; /* of the module: "trail.cli.log"; NULL ends the table */
     const unsigned char *data;
     size_t len;
 };
 
-extern const struct trail_embedded trail_embedded[];
+extern const struct trail__embedded trail__embedded[];
 
 #endif

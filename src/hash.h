@@ -1,5 +1,5 @@
 /* hash.h - SHA-256 and random bytes, from OpenSSL.
- * Level 1: may include level 0; the only file that includes <openssl/...>.
+ * Level 1: may include level 0, error, fault; the only file that includes <openssl/...>.
  * SPDX-License-Identifier: MIT
  *
  * The digest is fetched once per process and the context reused: 280 ns for 256 bytes instead

@@ -118,6 +118,7 @@ static trail_status read_head(const trail__kv_txn *txn, trail_head *head_out,
     trail_text value;
     trail__reader r;
     const uint8_t *hash;
+    uint64_t seq;
     uint64_t recorded_at_us;
     trail_status status = trail__kv_get(txn, TRAIL__KV_META, head_key, &value, err);
 
@@ -129,15 +130,16 @@ static trail_status read_head(const trail__kv_txn *txn, trail_head *head_out,
     }
     r = trail__reader_of(value.data, value.len);
     trail__read_array(&r, 4);
-    head_out->seq = trail__read_uint(&r);
+    seq = trail__read_uint(&r);
     recorded_at_us = trail__read_uint(&r);
     hash = trail__read_bytes(&r, TRAIL_HASH_LEN);
     *number_out = trail__read_uint(&r);
-    if (r.bad || r.at != r.end || head_out->seq == 0 ||
+    if (r.bad || r.at != r.end || seq == 0 ||
         recorded_at_us > (uint64_t)TRAIL_TIME_US_MAX) {
         return trail__error(err, TRAIL_CORRUPT,
                             "the head of the trail is damaged; run verify");
     }
+    head_out->seq = seq;
     head_out->recorded_at_us = (int64_t)recorded_at_us;
     memcpy(head_out->event_hash, hash, TRAIL_HASH_LEN);
     return TRAIL_OK;

@@ -245,7 +245,7 @@ static int open_host(lua_State *L)
 /* The loader of an embedded module; its upvalue is the entry of the table. */
 static int load_embedded(lua_State *L)
 {
-    const struct trail_embedded *module = lua_touserdata(L, lua_upvalueindex(1));
+    const struct trail__embedded *module = lua_touserdata(L, lua_upvalueindex(1));
     const char *path = luaL_gsub(L, module->name, ".", "/");
     const char *chunk = lua_pushfstring(L, "@%s.lua", path);
 
@@ -260,14 +260,14 @@ static int load_embedded(lua_State *L)
 
 static void preload(lua_State *L)
 {
-    const struct trail_embedded *module;
+    const struct trail__embedded *module;
 
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     lua_pushcfunction(L, luaopen_trail_core);
     lua_setfield(L, -2, "trail.core");
     lua_pushcfunction(L, open_host);
     lua_setfield(L, -2, "trail.host");
-    for (module = trail_embedded; module->name != NULL; module++) {
+    for (module = trail__embedded; module->name != NULL; module++) {
         lua_pushlightuserdata(L, (void *)(size_t)module);
         lua_pushcclosure(L, load_embedded, 1);
         lua_setfield(L, -2, module->name);

@@ -204,6 +204,7 @@ trail_status trail_verify_path(const char *path, const trail_verify_options *opt
                                trail_report *report_out, trail_error *err)
 {
     static const trail_verify_options defaults;
+    trail_report report;
     trail_status status;
     shared *s =
         mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -221,7 +222,10 @@ trail_status trail_verify_path(const char *path, const trail_verify_options *opt
     }
     if (status == TRAIL_OK) {
         status =
-            run_in_child(s, path, options != NULL ? options : &defaults, report_out, err);
+            run_in_child(s, path, options != NULL ? options : &defaults, &report, err);
+    }
+    if (status == TRAIL_OK) {
+        *report_out = report;
     }
     (void)munmap(s, sizeof *s);
     return status;

@@ -219,13 +219,13 @@ static trail_status read_info(trail__log *log, const trail__kv_txn *txn, trail_i
     }
     memcpy(info->log_id, log->identity.log_id, TRAIL_ID_LEN);
     memcpy(info->origin, log->identity.origin, log->identity.origin_len);
-    info->format = TRAIL__FORMAT;
     return status;
 }
 
 trail_status trail_get_info(trail *t, trail_info *info_out, trail_error *err)
 {
     trail__log *log = trail__store_log(t->store);
+    trail_info info = { .format = TRAIL__FORMAT };
     trail__kv_info kv_info;
     trail__kv_txn txn;
     trail_status status = check_process(t, err);
@@ -236,19 +236,19 @@ trail_status trail_get_info(trail *t, trail_info *info_out, trail_error *err)
     if (status != TRAIL_OK) {
         return status;
     }
-    memset(info_out, 0, sizeof *info_out);
-    status = read_info(log, &txn, info_out, err);
+    status = read_info(log, &txn, &info, err);
     if (status == TRAIL_OK) {
         status = trail__kv_get_info(log->kv, &kv_info, err);
     }
     trail__kv_abort(&txn);
     if (status == TRAIL_OK) {
-        info_out->file_len = kv_info.file_len;
-        info_out->used_len = kv_info.used_len;
-        info_out->map_size = kv_info.map_size;
-        info_out->size_max = trail__kv_size_max(log->kv);
-        info_out->readers = kv_info.readers;
-        info_out->readers_max = kv_info.readers_max;
+        info.file_len = kv_info.file_len;
+        info.used_len = kv_info.used_len;
+        info.map_size = kv_info.map_size;
+        info.size_max = trail__kv_size_max(log->kv);
+        info.readers = kv_info.readers;
+        info.readers_max = kv_info.readers_max;
+        *info_out = info;
     }
     return status;
 }

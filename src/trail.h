@@ -10,8 +10,9 @@
  *
  * Conventions, the same for every function below:
  *   - A fallible function returns a trail_status; results leave through *_out parameters,
- *     which are written on TRAIL_OK only. After any other status nothing was stored and the
- *     trail is as it was before, unless the comment says otherwise.
+ *     which are written on TRAIL_OK only; but a pointer handed out is NULL after any other
+ *     status. Then nothing was stored and the trail is as it was before, unless the comment
+ *     says otherwise.
  *   - 'err' may be NULL. If it is not, it receives the status and one line of text.
  *   - Text comes as trail_text, bytes with a length; a NULL pointer means "absent".
  *   - Times are int64_t microseconds since 1970-01-01T00:00:00Z, named *_us.

@@ -1,5 +1,5 @@
 /* uuid.c - make and recognise the ids of events.
- * Level 1: may include level 0; the only file that includes <uuid/uuid.h>.
+ * Level 1: may include level 0, error, hash; the only file that includes <uuid/uuid.h>.
  * SPDX-License-Identifier: MIT
  */
 #include "uuid.h"

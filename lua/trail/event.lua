@@ -98,8 +98,11 @@ local function compile(name, spec)
     prepare = spec.prepare,
   }
   local required = spec.required or {}
-  local accepts = set_of(COMMON, required, spec.optional or {}, definition.details, keys_of(definition.defaults))
-  for _, argument in ipairs(required) do definition.required[#definition.required + 1] = argument end
+  local accepts = set_of(COMMON, required, spec.optional or {}, definition.details,
+    keys_of(definition.defaults))
+  for _, argument in ipairs(required) do
+    definition.required[#definition.required + 1] = argument
+  end
   for _, field in ipairs(FILLED) do
     definition.fixed[field] = spec[field]
     if spec[field] == nil and definition.defaults[field] == nil and not set_of(required)[field] then
@@ -356,7 +359,8 @@ local builtin = {}
 function event.define(name, spec, methods, level)
   level = level and level + 1 or 2
   if not is_identifier(name) then
-    error(string.format("define: '%s' must be a letter and up to 99 letters, digits or _, and no word of Lua",
+    error(string.format(
+      "define: '%s' must be a letter and up to 99 letters, digits or _, and no word of Lua",
       tostring(name)), level)
   end
   local taken = builtin[name] or (methods and methods[name] ~= nil and not definitions[name])

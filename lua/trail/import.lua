@@ -181,7 +181,7 @@ function import.load_map(path)
   if sub(text, 1, 1) == "\27" then return nil, path .. ": bytecode is not accepted" end
   text = text:gsub("^#[^\n]*", "")
   local chunk
-  chunk, message = (loadstring or load)(text, "@" .. path)
+  chunk, message = (rawget(_G, "loadstring") or load)(text, "@" .. path)
   if not chunk then return nil, message end
   local good, map = pcall(chunk)
   if not good then return nil, tostring(map) end

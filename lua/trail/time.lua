@@ -1,5 +1,6 @@
 -- time.lua - times in words to microseconds since 1970 UTC, and back.
--- Level: pure; requires nothing. UTC unless a zone is written; no locale, no os.date.
+-- Level: pure; requires trail.core, for the present only. UTC unless a zone is written; no locale,
+-- no os.date.
 -- SPDX-License-Identifier: MIT
 
 local time = {}
@@ -63,7 +64,8 @@ local function days_from_civil(year, month, day)
   local era = floor(year / 400)
   local year_of_era = year - era * 400
   local day_of_year = floor((153 * ((month + 9) % 12) + 2) / 5) + day - 1
-  local day_of_era = year_of_era * 365 + floor(year_of_era / 4) - floor(year_of_era / 100) + day_of_year
+  local day_of_era = year_of_era * 365 + floor(year_of_era / 4) - floor(year_of_era / 100)
+    + day_of_year
   return era * 146097 + day_of_era - 719468
 end
 
@@ -118,7 +120,8 @@ local function clock_us(text)
   if number(minute) > 59 then return nil, "there is no minute " .. minute end
   if number(second) == 60 then return nil, "leap seconds (:60) cannot be stored, write :59" end
   if number(second) > 59 then return nil, "there is no second " .. second end
-  return number(hour) * HOUR + number(minute) * MINUTE + number(second) * SECOND + fraction_us(digits)
+  return number(hour) * HOUR + number(minute) * MINUTE + number(second) * SECOND
+    + fraction_us(digits)
 end
 
 -- Take the zone off the end of a time of day: the rest, and the zone's distance from UTC.
@@ -255,13 +258,16 @@ function time.parse(words, now_us)
     us, message = parse_words(trimmed, function() return integer(now_us or present_us()) end)
   end
   if us then return us end
-  return nil, string.format("'%s' is not a time%s", words:sub(1, 100), message and ": " .. message or "")
+  return nil, string.format("'%s' is not a time%s", words:sub(1, 100),
+    message and ": " .. message or "")
 end
 
 -- RFC 3339 in UTC with six digits: "2026-11-24T10:00:00.123456Z".
 -- Throws if 'us' is no number or lies outside the years 0 to 9999.
 function time.format(us)
-  if type(us) ~= "number" then error("a time is a number of microseconds, not a " .. type(us), 2) end
+  if type(us) ~= "number" then
+    error("a time is a number of microseconds, not a " .. type(us), 2)
+  end
   if not (us >= -62167219200000000 and us <= 253402300799999999) then
     error(tostring(us) .. " lies outside the years 0 to 9999", 2)
   end

@@ -88,7 +88,7 @@ end
 
 -- Fill in what a known event type implies, and check the names of the rest.
 local function complete(fields)
-  local whole, message = fields, nil
+  local whole, message = fields
   if type(fields.event_type) == "string" then
     whole, message = event.complete(fields)
     if not whole then return nil, message end

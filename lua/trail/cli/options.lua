@@ -50,7 +50,7 @@ function options.add_filters(command)
     :description("only these sequence numbers: 10..20, 10.., ..20 or 10"))
   add(command:option("--where"):argname("EXPR")
     :description("keep events for which this Lua expression is true: 'details.gold > 100'"))
-  command:group("Filters", (table.unpack or unpack)(group))
+  command:group("Filters", table.unpack(group))
 end
 
 options.FILTER_HELP = [[
