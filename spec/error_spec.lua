@@ -54,16 +54,16 @@ describe("error", function()
   it("shows controls and broken UTF-8 as \\xNN", function()
     for byte = 1, 255 do
       local c = string.char(byte)
-      local wanted = (byte >= 0x20 and byte < 0x7F) and c or string.format("\\x%02X", byte)
+      local wanted = (byte >= 0x20 and byte < 0x7F) and c or string.format("\\x%02x", byte)
       assert.equal(wanted, (err.set(IO, c)))
       assert.equal("a" .. wanted .. "z", (err.set(IO, "a" .. c .. "z")))
     end
     local cases = {
-      ["\xC2\x80"] = "\\xC2\\x80", ["\xC2\x9B31m"] = "\\xC2\\x9B31m", ["\xC2\xA0"] = "\xC2\xA0",
-      ["\xE2\x80\xA8"] = "\\xE2\\x80\\xA8", ["\xE2\x80\xA9"] = "\\xE2\\x80\\xA9", ["\xED\xA0\x80"] = "\\xED\\xA0\\x80",
-      ["\xC0\x80"] = "\\xC0\\x80", ["\xE0\x80\x80"] = "\\xE0\\x80\\x80", ["\xF4\x90\x80\x80"] = "\\xF4\\x90\\x80\\x80",
-      ["\xF0\x80\x80\x80"] = "\\xF0\\x80\\x80\\x80", ["\xE2\x82"] = "\\xE2\\x82", ["\xF0\x9F\x98"] = "\\xF0\\x9F\\x98",
-      ["\xE2\x82x"] = "\\xE2\\x82x", ["a\nb\tc\27[0m"] = "a\\x0Ab\\x09c\\x1B[0m",
+      ["\xC2\x80"] = "\\xc2\\x80", ["\xC2\x9B31m"] = "\\xc2\\x9b31m", ["\xC2\xA0"] = "\xC2\xA0",
+      ["\xE2\x80\xA8"] = "\\xe2\\x80\\xa8", ["\xE2\x80\xA9"] = "\\xe2\\x80\\xa9", ["\xED\xA0\x80"] = "\\xed\\xa0\\x80",
+      ["\xC0\x80"] = "\\xc0\\x80", ["\xE0\x80\x80"] = "\\xe0\\x80\\x80", ["\xF4\x90\x80\x80"] = "\\xf4\\x90\\x80\\x80",
+      ["\xF0\x80\x80\x80"] = "\\xf0\\x80\\x80\\x80", ["\xE2\x82"] = "\\xe2\\x82", ["\xF0\x9F\x98"] = "\\xf0\\x9f\\x98",
+      ["\xE2\x82x"] = "\\xe2\\x82x", ["a\nb\tc\27[0m"] = "a\\x0ab\\x09c\\x1b[0m",
     }
     for given, wanted in pairs(cases) do assert.equal(wanted, (err.set(IO, given))) end
   end)
@@ -115,7 +115,7 @@ describe("error", function()
     local text, word = err.set(INVALID, "field 'id' is no UUID", "event 3: ")
     assert.equal("event 3: field 'id' is no UUID", text)
     assert.equal("invalid", word)
-    assert.equal("a\\x0A: b\\x0A", (err.set(INVALID, "b\n", "a\n: ")))
+    assert.equal("a\\x0a: b\\x0a", (err.set(INVALID, "b\n", "a\n: ")))
     text = err.set(INVALID, ("x"):rep(600), "event 3: ")
     assert.equal("event 3: " .. ("x"):rep(ROOM - 12) .. "…", text)
     text = err.set(INVALID, "message", ("é"):rep(5000))

@@ -1,7 +1,9 @@
 /* error.c - fill a caller's trail_error: one line, printable, ours; and the words of
- * statuses. Level 1: may include level 0. SPDX-License-Identifier: MIT
+ * statuses. Level 1: may include level 0, text. SPDX-License-Identifier: MIT
  */
 #include "error.h"
+
+#include "text.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -50,51 +52,20 @@ static bool is_printable(uint32_t code)
            code != 0x2029;
 }
 
-static size_t utf8_len(unsigned char lead)
-{
-    if (lead < 0x80) {
-        return 1;
-    }
-    if (lead >= 0xC2 && lead < 0xE0) {
-        return 2;
-    }
-    if (lead >= 0xE0 && lead < 0xF0) {
-        return 3;
-    }
-    return lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
-}
-
 /* Bytes of the character at 'text' if it may be shown as it is, else 0. */
 static size_t printable_len(const unsigned char *text, size_t len)
 {
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    size_t want = utf8_len(text[0]);
-    uint32_t code = text[0];
-    size_t i;
+    uint32_t code;
+    size_t taken = trail__text_char(text, len, &code);
 
-    if (want == 0 || want > len) {
-        return 0;
-    }
-    if (want > 1) {
-        code &= 0x7Fu >> want;
-    }
-    for (i = 1; i < want; i++) {
-        if ((text[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-        code = code << 6 | (text[i] & 0x3Fu);
-    }
-    if (code < least[want] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
-        return 0;
-    }
-    return is_printable(code) ? want : 0;
+    return taken > 0 && is_printable(code) ? taken : 0;
 }
 
 /* Copy the draft to 'out', at most 'room' bytes and NUL, made printable. What does not
  * fit is cut between two characters and the cut is marked. Returns the bytes written. */
 static size_t put_printable(char *out, size_t room, const char *draft)
 {
-    static const char hex[] = "0123456789ABCDEF";
+    static const char hex[] = "0123456789abcdef";
     const unsigned char *from = (const unsigned char *)draft;
     const unsigned char *end = from + strlen(draft);
     size_t at = 0;

@@ -25,7 +25,8 @@ struct trail__filter {
     trail_filter bounds;
     condition *conditions;
     size_t count;
-    /* Behind the struct, in one block: conditions, values, binary forms, text bytes. */
+    trail_range *ranges; /* bounds.range_count, then bounds.not_range_count of them */
+    /* Behind the struct, in one block: conditions, ranges, values, binary forms, text bytes. */
 };
 
 static const char *const field_names[TRAIL_FIELD_COUNT] = {
@@ -50,6 +51,15 @@ static bool has_binary(trail_field field)
     return field == TRAIL_FIELD_ID || field == TRAIL_FIELD_IP_ADDRESS;
 }
 
+static bool is_storable(trail_text value)
+{
+    size_t chars;
+    size_t bad;
+
+    return trail__text_plain(value) || (memchr(value.data, '\0', value.len) == NULL &&
+                                        trail__text_utf8(value, &chars, &bad));
+}
+
 static trail_status check_value(const trail_match *match, trail_text value,
                                 uint8_t *binary, trail_error *err)
 {
@@ -58,6 +68,12 @@ static trail_status check_value(const trail_match *match, trail_text value,
 
     if (value.data == NULL) {
         return trail__error(err, TRAIL_INVALID, "filter '%s': a value is absent", name);
+    }
+    if (!is_storable(value)) {
+        return trail__error(err, TRAIL_INVALID,
+                            "filter '%s': a value of %zu bytes is not UTF-8 without NUL, "
+                            "as all stored text is",
+                            name, value.len);
     }
     if (match->field == TRAIL_FIELD_ID) {
         trail_status status = trail_id_parse(value, binary, err);
@@ -82,22 +98,46 @@ static trail_status check_value(const trail_match *match, trail_text value,
     return TRAIL_OK;
 }
 
-static trail_status check_bounds(const trail_filter *filter, trail_error *err)
+static trail_status check_range(uint64_t first, uint64_t last, trail_error *err)
 {
-    if (filter->since_us != TRAIL_TIME_NONE && filter->until_us != TRAIL_TIME_NONE &&
-        filter->since_us > filter->until_us) {
-        return trail__error(err, TRAIL_INVALID, "filter: since is after until");
-    }
-    if (filter->seq_last != 0 && filter->seq_first > filter->seq_last) {
-        return trail__error(err, TRAIL_INVALID, "filter: seq %llu to %llu is no range",
-                            (unsigned long long)filter->seq_first,
-                            (unsigned long long)filter->seq_last);
-    }
-    if (filter->order != TRAIL_NEWEST_FIRST && filter->order != TRAIL_OLDEST_FIRST) {
-        return trail__error(err, TRAIL_INVALID, "filter: order %d is not known",
-                            (int)filter->order);
+    if (last != 0 && first > last) {
+        return trail__error(err, TRAIL_INVALID, "filter 'seq': %llu to %llu is no range",
+                            (unsigned long long)first, (unsigned long long)last);
     }
     return TRAIL_OK;
+}
+
+static trail_status check_ranges(const trail_range *ranges, size_t count,
+                                 trail_error *err)
+{
+    trail_status status = TRAIL_OK;
+
+    for (size_t i = 0; i < count && status == TRAIL_OK; i++) {
+        status = check_range(ranges[i].first, ranges[i].last, err);
+    }
+    return status;
+}
+
+static trail_status check_bounds(const trail_filter *filter, trail_error *err)
+{
+    trail_status status;
+
+    if (filter->since_us != TRAIL_TIME_NONE && filter->until_us != TRAIL_TIME_NONE &&
+        filter->since_us > filter->until_us) {
+        return trail__error(err, TRAIL_INVALID, "filter 'since' is after 'until'");
+    }
+    if (filter->order != TRAIL_NEWEST_FIRST && filter->order != TRAIL_OLDEST_FIRST) {
+        return trail__error(err, TRAIL_INVALID, "filter 'order': %d is not known",
+                            (int)filter->order);
+    }
+    status = check_range(filter->seq_first, filter->seq_last, err);
+    if (status == TRAIL_OK) {
+        status = check_ranges(filter->ranges, filter->range_count, err);
+    }
+    if (status == TRAIL_OK) {
+        status = check_ranges(filter->not_ranges, filter->not_range_count, err);
+    }
+    return status;
 }
 
 /* How many values and bytes of text the matches have, after checking their shape. */
@@ -154,12 +194,41 @@ static trail_status copy_matches(trail__filter *made, const trail_filter *filter
     return TRAIL_OK;
 }
 
+/* The ranges, and seq_first and seq_last that enclose those of which one must hold. */
+static void copy_ranges(trail__filter *made, const trail_filter *filter)
+{
+    trail_filter *bounds = &made->bounds;
+    uint64_t first = UINT64_MAX;
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < filter->not_range_count; i++) {
+        made->ranges[filter->range_count + i] = filter->not_ranges[i];
+    }
+    for (size_t i = 0; i < filter->range_count; i++) {
+        const trail_range *range = &filter->ranges[i];
+        uint64_t range_last = range->last > 0 ? range->last : UINT64_MAX;
+
+        made->ranges[i] = *range;
+        first = range->first < first ? range->first : first;
+        last = range_last > last ? range_last : last;
+    }
+    bounds->ranges = NULL;
+    bounds->not_ranges = NULL;
+    if (filter->range_count > 0) {
+        bounds->seq_first = first > bounds->seq_first ? first : bounds->seq_first;
+        if (bounds->seq_last == 0 || last < bounds->seq_last) {
+            bounds->seq_last = last;
+        }
+    }
+}
+
 trail_status trail__filter_make(trail__filter **filter_out, const trail_filter *filter,
                                 trail_error *err)
 {
     trail_filter everything;
     trail__filter *made;
     size_t values = 0;
+    size_t ranges_len;
     size_t len = 0;
     trail_status status;
 
@@ -175,8 +244,10 @@ trail_status trail__filter_make(trail__filter **filter_out, const trail_filter *
     if (status != TRAIL_OK) {
         return status;
     }
-    made = trail__alloc_zero(sizeof *made + filter->match_count * sizeof(condition) +
-                             values * (sizeof(trail_text) + BINARY_LEN) + len);
+    ranges_len = (filter->range_count + filter->not_range_count) * sizeof(trail_range);
+    made =
+        trail__alloc_zero(sizeof *made + filter->match_count * sizeof(condition) +
+                          ranges_len + values * (sizeof(trail_text) + BINARY_LEN) + len);
     if (made == NULL) {
         return trail__error(err, TRAIL_NO_MEMORY, "no memory for a filter");
     }
@@ -184,9 +255,11 @@ trail_status trail__filter_make(trail__filter **filter_out, const trail_filter *
     made->bounds.matches = NULL;
     made->count = filter->match_count;
     made->conditions = (condition *)(void *)(made + 1);
+    made->ranges = (trail_range *)(void *)(made->conditions + filter->match_count);
+    copy_ranges(made, filter);
     {
         trail_text *value_room =
-            (trail_text *)(void *)(made->conditions + filter->match_count);
+            (trail_text *)(void *)((uint8_t *)made->ranges + ranges_len);
         uint8_t *binary_room = (uint8_t *)(value_room + values);
 
         status = copy_matches(made, filter, value_room, binary_room,
@@ -213,7 +286,8 @@ const trail_filter *trail__filter_bounds(const trail__filter *filter)
 bool trail__filter_is_open(const trail__filter *filter)
 {
     return filter->count == 0 && filter->bounds.since_us == TRAIL_TIME_NONE &&
-           filter->bounds.until_us == TRAIL_TIME_NONE;
+           filter->bounds.until_us == TRAIL_TIME_NONE &&
+           filter->bounds.range_count == 0 && filter->bounds.not_range_count == 0;
 }
 
 bool trail__filter_ids(const trail__filter *filter, const uint8_t **ids_out,
@@ -288,11 +362,31 @@ static bool is_any(const condition *c, const trail_event *event)
     return false;
 }
 
+static bool is_in_any(const trail_range *ranges, size_t count, uint64_t seq)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (seq >= ranges[i].first && (ranges[i].last == 0 || seq <= ranges[i].last)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool trail__filter_has_seq(const trail__filter *filter, uint64_t seq)
+{
+    const trail_filter *bounds = &filter->bounds;
+
+    return (bounds->range_count == 0 ||
+            is_in_any(filter->ranges, bounds->range_count, seq)) &&
+           !is_in_any(filter->ranges + bounds->range_count, bounds->not_range_count, seq);
+}
+
 bool trail__filter_matches(const trail__filter *filter, const trail_record *record)
 {
     const trail_event *event = &record->event;
 
-    if ((filter->bounds.since_us != TRAIL_TIME_NONE &&
+    if (!trail__filter_has_seq(filter, record->seq) ||
+        (filter->bounds.since_us != TRAIL_TIME_NONE &&
          event->timestamp_us < filter->bounds.since_us) ||
         (filter->bounds.until_us != TRAIL_TIME_NONE &&
          event->timestamp_us >= filter->bounds.until_us)) {

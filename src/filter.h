@@ -15,13 +15,18 @@ trail_status trail__filter_make(trail__filter **filter_out, const trail_filter *
                                 trail_error *err);
 void trail__filter_free(trail__filter *filter); /* NULL is fine */
 
-/* Bounds, order and limit; 'matches' in it is not to be used. */
+/* Bounds, order and limit; seq_first and seq_last enclose the ranges too. The lists in it are
+ * not to be used. */
 const trail_filter *trail__filter_bounds(const trail__filter *filter);
 
-/* Does the record satisfy every condition and the times? Seq bounds are the plan's affair. */
+/* Does the record satisfy every condition, the times and the ranges? Seq bounds are the plan's
+ * affair. */
 bool trail__filter_matches(const trail__filter *filter, const trail_record *record);
 
-/* True if every record satisfies it: no conditions, no times. */
+/* Of that only the ranges, for an entry that cannot be read. */
+bool trail__filter_has_seq(const trail__filter *filter, uint64_t seq);
+
+/* True if every record satisfies it: no conditions, no times, no ranges. */
 bool trail__filter_is_open(const trail__filter *filter);
 
 /* The first condition that asks for certain ids: 'ids_out' is count * 16 bytes. False: none. */

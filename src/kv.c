@@ -32,29 +32,14 @@ static trail_status check_broken(const trail__kv *kv, trail_error *err)
     if (atomic_load(&kv->broken)) {
         return trail__error(
             err, TRAIL_IO,
-            "%s: an earlier write failed half-way; close the trail and open it "
-            "anew",
+            "%s: an earlier write failed half-way; close every handle of this "
+            "process on the trail and open it anew",
             kv->path);
     }
     return TRAIL_OK;
 }
 
 /* ---- transactions ----------------------------------------------------------------- */
-
-/* Take over a map that another process has made larger, or the one asked for. */
-static int set_map_size(trail__kv *kv, uint64_t size)
-{
-    int rc;
-
-    (void)pthread_rwlock_wrlock(&kv->map_lock);
-    rc = mdb_env_set_mapsize(kv->env, (size_t)size);
-    if (rc != 0) {
-        /* LMDB has given the old mapping back: nothing may touch it any more. */
-        atomic_store(&kv->broken, true);
-    }
-    (void)pthread_rwlock_unlock(&kv->map_lock);
-    return rc;
-}
 
 static trail_status begin(trail__kv *kv, unsigned flags, trail__kv_txn *txn_out,
                           trail_error *err)
@@ -63,12 +48,14 @@ static trail_status begin(trail__kv *kv, unsigned flags, trail__kv_txn *txn_out,
     int rc = 0;
 
     for (int attempt = 0; attempt < 8; attempt++) {
-        trail_status status = check_broken(kv, err);
+        trail_status status;
 
+        (void)pthread_rwlock_rdlock(&kv->map_lock);
+        status = check_broken(kv, err);
         if (status != TRAIL_OK) {
+            (void)pthread_rwlock_unlock(&kv->map_lock);
             return status;
         }
-        (void)pthread_rwlock_rdlock(&kv->map_lock);
         rc =
             trail__fault("kv/begin") ? ENOMEM : mdb_txn_begin(kv->env, NULL, flags, &txn);
         if (rc == 0) {
@@ -79,9 +66,14 @@ static trail_status begin(trail__kv *kv, unsigned flags, trail__kv_txn *txn_out,
             return TRAIL_OK; /* the map lock stays held until the transaction ends */
         }
         (void)pthread_rwlock_unlock(&kv->map_lock);
-        if (rc == MDB_MAP_RESIZED) {
-            rc = set_map_size(kv, 0);
-        } else if (rc == MDB_READERS_FULL) {
+        if (rc == MDB_MAP_RESIZED) { /* another process has made the file longer */
+            status = trail__kv_map_follow(kv, err);
+            if (status != TRAIL_OK) {
+                return status;
+            }
+            continue;
+        }
+        if (rc == MDB_READERS_FULL) {
             int dead = 0;
 
             (void)mdb_reader_check(kv->env, &dead);
@@ -89,9 +81,7 @@ static trail_status begin(trail__kv *kv, unsigned flags, trail__kv_txn *txn_out,
                 continue;
             }
         }
-        if (rc != 0) {
-            break;
-        }
+        break;
     }
     return trail__kv_error(kv, rc, "begin a transaction", err);
 }
@@ -169,6 +159,10 @@ static trail_status commit_error(trail__kv *kv, int failed, trail_error *err)
 
     if (rc == MDB_PANIC) {
         atomic_store(&kv->broken, true);
+        status = TRAIL_IO;
+        if (err != NULL) {
+            err->status = status;
+        }
         trail__error_prefix(err,
                             "whether the events were stored is unknown, open the trail "
                             "anew and look: ");
@@ -204,32 +198,6 @@ trail_status trail__kv_commit(trail__kv_txn *txn, trail_error *err)
 uint64_t trail__kv_txn_number(const trail__kv_txn *txn)
 {
     return mdb_txn_id(txn->handle);
-}
-
-trail_status trail__kv_grow(trail__kv *kv, trail_error *err)
-{
-    MDB_envinfo info;
-    uint64_t size;
-    int dead;
-    int rc;
-
-    (void)mdb_reader_check(kv->env, &dead);
-    (void)mdb_env_info(kv->env, &info);
-    if (kv->size_max > 0 && info.me_mapsize >= kv->size_max) {
-        return trail__error(err, TRAIL_FULL, "%s has used its limit of %llu bytes",
-                            kv->path, (unsigned long long)kv->size_max);
-    }
-    size = (uint64_t)info.me_mapsize * 2;
-    if (kv->size_max > 0 && size > kv->size_max) {
-        size = kv->size_max;
-    }
-    size -= size % (uint64_t)sysconf(_SC_PAGESIZE);
-    if (size <= info.me_mapsize) {
-        return trail__error(err, TRAIL_FULL, "%s has used its limit of %llu bytes",
-                            kv->path, (unsigned long long)kv->size_max);
-    }
-    rc = set_map_size(kv, size);
-    return rc == 0 ? TRAIL_OK : trail__kv_error(kv, rc, "grow", err);
 }
 
 /* ---- reading and writing ---------------------------------------------------------- */
@@ -379,12 +347,14 @@ trail_status trail__kv_get_info(trail__kv *kv, trail__kv_info *info_out, trail_e
 {
     MDB_envinfo info;
     MDB_stat tree;
+    mdb_filehandle_t fd;
     struct stat file;
 
-    if (mdb_env_info(kv->env, &info) != 0 || mdb_env_stat(kv->env, &tree) != 0) {
+    if (mdb_env_info(kv->env, &info) != 0 || mdb_env_stat(kv->env, &tree) != 0 ||
+        mdb_env_get_fd(kv->env, &fd) != 0) {
         return trail__error(err, TRAIL_IO, "%s: LMDB tells nothing of itself", kv->path);
     }
-    if (stat(kv->path, &file) != 0) {
+    if (fstat(fd, &file) != 0) { /* not by name: the process may have changed directory */
         return trail__error_errno(err, errno, "%s", kv->path);
     }
     info_out->file_len = (uint64_t)file.st_size;

@@ -1,5 +1,5 @@
 /* kv.h - three sorted tables in one file with transactions: all that we use of LMDB.
- * Level 3: may include levels 0-1; only kv.c and kv_open.c include <lmdb.h>.
+ * Level 3: may include levels 0-1; only kv_env.h and kv*.c include <lmdb.h>.
  * SPDX-License-Identifier: MIT
  *
  * No DUPSORT and no WRITEMAP (notes in docs/design.md). A transaction must end on the thread

@@ -1,4 +1,4 @@
-/* kv_env.h - the open environment, shared by the files that know LMDB: kv.c and kv_open.c.
+/* kv_env.h - the open environment, shared by the files that know LMDB: kv.c, kv_open.c, kv_map.c.
  * Level 3: may include levels 0-1, kv, gate.
  * SPDX-License-Identifier: MIT
  */
@@ -33,6 +33,14 @@ struct trail__kv {
 /* LMDB's codes in our words and statuses. 'doing' goes into the message. */
 trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing,
                              trail_error *err);
+
+/* Bytes to map when the file is opened: what was asked for, or what the process may have. */
+uint64_t trail__kv_map_first(const trail__kv_options *options);
+extern const uint64_t trail__kv_map_size_min;
+
+/* Another process has made the file longer than our mapping: map that too. The old mapping stays
+ * if the process may not have more address space (TRAIL_NO_MEMORY). */
+trail_status trail__kv_map_follow(trail__kv *kv, trail_error *err);
 
 /* Opened for reading only: by permission, or because it was asked for. */
 bool trail__kv_env_read_only(const trail__kv *kv);

@@ -98,6 +98,24 @@ static trail_status check_once(int fd, const char *path, trail_error *err)
     return TRAIL_OK;
 }
 
+bool trail__kv_file_needed(int fd, uint64_t *needed_out)
+{
+    meta metas[2];
+    uint64_t last_page;
+
+    if (!read_meta(fd, 0, &metas[0]) ||
+        !read_meta(fd, (off_t)metas[0].page_size, &metas[1])) {
+        return false;
+    }
+    last_page =
+        metas[0].last_page > metas[1].last_page ? metas[0].last_page : metas[1].last_page;
+    if (last_page >= UINT64_MAX / PAGE_SIZE_MAX / 2) {
+        return false;
+    }
+    *needed_out = (last_page + 1) * metas[0].page_size;
+    return true;
+}
+
 trail_status trail__kv_file_check(const char *path, trail_error *err)
 {
     const struct timespec pause = { .tv_sec = 0, .tv_nsec = 2000000 };

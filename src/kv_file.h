@@ -16,6 +16,9 @@
  * log.mdb. */
 trail_status trail__kv_file_check(const char *path, trail_error *err);
 
+/* Bytes that the longer of the two commits on record takes. False: no meta page can be read. */
+bool trail__kv_file_needed(int fd, uint64_t *needed_out);
+
 /* Allocate the lock file in full. Does nothing if it has its size already. */
 trail_status trail__kv_file_lock_reserve(const char *lock_path, unsigned readers_max,
                                          trail_error *err);

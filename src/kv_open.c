@@ -10,12 +10,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { FILE_MODE = 0640 };
-static const uint64_t map_size_default = UINT64_C(64) << 30;
-static const uint64_t map_size_min = UINT64_C(1) << 20;
 const char *const trail__kv_table_names[TRAIL__KV_TABLES] = { "entries", "ids", "meta" };
 
 trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing,
@@ -38,6 +35,11 @@ trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing,
         return trail__error(err, TRAIL_FULL,
                             "%s: %s: the reserved address space is used up", kv->path,
                             doing);
+    case MDB_MAP_RESIZED:
+        return trail__error(err, TRAIL_BUSY,
+                            "%s: %s: others make the file longer faster than it can be "
+                            "mapped",
+                            kv->path, doing);
     case MDB_READERS_FULL:
         return trail__error(err, TRAIL_BUSY, "%s: %s: all %d reader slots are taken",
                             kv->path, doing, TRAIL__KV_READERS_MAX);
@@ -62,25 +64,6 @@ trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing,
                             mdb_strerror(rc));
     }
     return trail__error_errno(err, rc, "%s: %s", kv->path, doing);
-}
-
-static uint64_t first_map_size(const trail__kv_options *options)
-{
-    uint64_t size = options->map_size > 0 ? options->map_size : map_size_default;
-    struct rlimit space;
-
-    /* Under a limit take a quarter of it: the host needs the rest. */
-    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY &&
-        size > space.rlim_cur / 4) {
-        size = space.rlim_cur / 4;
-    }
-    if (size < map_size_min) {
-        size = map_size_min;
-    }
-    if (options->size_max > 0 && size > options->size_max) {
-        size = options->size_max;
-    }
-    return size - size % (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void leave_on_panic(MDB_env *env, const char *message)
@@ -122,11 +105,11 @@ static int make_env(trail__kv *kv, uint64_t map_size, unsigned flags)
 static trail_status open_env(trail__kv *kv, const trail__kv_options *options,
                              trail_error *err)
 {
-    uint64_t map_size = first_map_size(options);
+    uint64_t map_size = trail__kv_map_first(options);
     unsigned flags = options->read_only ? MDB_RDONLY : 0;
     int rc = make_env(kv, map_size, flags);
 
-    while ((rc == ENOMEM || rc == EINVAL) && map_size / 2 >= map_size_min &&
+    while ((rc == ENOMEM || rc == EINVAL) && map_size / 2 >= trail__kv_map_size_min &&
            !trail__fault("kv/env")) {
         map_size /= 2;
         map_size -= map_size % (uint64_t)sysconf(_SC_PAGESIZE);
@@ -152,13 +135,35 @@ bool trail__kv_env_read_only(const trail__kv *kv)
     return (flags & MDB_RDONLY) != 0;
 }
 
+/* Between opening and here another process may have made the file longer. */
+static trail_status begin_first(trail__kv *kv, bool create, MDB_txn **txn_out,
+                                int *rc_out, trail_error *err)
+{
+    unsigned flags = create ? 0 : MDB_RDONLY;
+    trail_status status = TRAIL_OK;
+
+    *rc_out = mdb_txn_begin(kv->env, NULL, flags, txn_out);
+    if (*rc_out == MDB_READERS_FULL && mdb_reader_check(kv->env, NULL) == 0) {
+        *rc_out = mdb_txn_begin(kv->env, NULL, flags, txn_out);
+    }
+    for (int attempt = 0; *rc_out == MDB_MAP_RESIZED && attempt < 8; attempt++) {
+        status = trail__kv_map_follow(kv, err);
+        if (status != TRAIL_OK) {
+            break;
+        }
+        *rc_out = mdb_txn_begin(kv->env, NULL, flags, txn_out);
+    }
+    return status;
+}
+
 static trail_status open_tables(trail__kv *kv, bool create, trail_error *err)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(kv->env, NULL, create ? 0 : MDB_RDONLY, &txn);
+    int rc;
+    trail_status status = begin_first(kv, create, &txn, &rc, err);
 
-    if (rc == MDB_READERS_FULL && mdb_reader_check(kv->env, NULL) == 0) {
-        rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn);
+    if (status != TRAIL_OK) {
+        return status;
     }
     if (rc != 0) {
         return trail__kv_error(kv, rc, "open", err);
@@ -225,7 +230,11 @@ static trail_status open_all(trail__kv *kv, const trail__kv_options *options,
     }
     kv->creating = options->create;
     if (!trail__kv_env_read_only(kv) && !options->create) {
-        (void)open_gate(kv, &kv->gate_error); /* without it: enough for reading */
+        /* Without it: enough for reading. Only memory may be back in a moment, when the trail
+         * must be as good as any: so that is no reason to go on without it. */
+        if (open_gate(kv, &kv->gate_error) == TRAIL_NO_MEMORY) {
+            status = trail__error(err, TRAIL_NO_MEMORY, "%s", kv->gate_error.text);
+        }
     }
     if (status == TRAIL_OK) {
         status = open_tables(kv, options->create, err);

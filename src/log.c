@@ -12,7 +12,11 @@
 #include "uuid.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { META_LEN_MAX = 2 * TRAIL__CBOR_HEAD_MAX + 64 + TRAIL__ORIGIN_LEN_MAX };
 
@@ -181,6 +185,27 @@ trail_status trail__log_stored(const trail__kv_txn *txn, uint64_t seq,
 }
 
 /* ---- open and close --------------------------------------------------------------- */
+
+trail_status trail__log_locate(const char *path, struct stat *file_out, trail_error *err)
+{
+    char log_path[PATH_MAX];
+
+    if (snprintf(log_path, sizeof log_path, "%s/log.mdb", path) >= (int)sizeof log_path) {
+        return trail__error(err, TRAIL_INVALID, "the path is longer than %d bytes",
+                            PATH_MAX);
+    }
+    if (stat(log_path, file_out) == 0) {
+        return TRAIL_OK;
+    }
+    if (errno == ENOENT || errno == ENOTDIR) {
+        if (access(path, F_OK) == 0) {
+            return trail__error(err, TRAIL_NOT_FOUND,
+                                "%s is not a trail: it holds no log.mdb", path);
+        }
+        return trail__error(err, TRAIL_NOT_FOUND, "there is no trail at %s", path);
+    }
+    return trail__error_errno(err, errno, "%s", log_path);
+}
 
 trail_status trail__log_open(trail__log *log, const char *path,
                              const trail__kv_options *options, trail_error *err)
@@ -380,7 +405,8 @@ static trail_status write_batches(trail__log *log, trail__kv_txn *txn,
     return status == TRAIL_OK ? trail__kv_commit(txn, err) : status;
 }
 
-void trail__log_append(trail__log *log, trail__batch *batches)
+/* All of them or none; each batch gets what came of it. */
+static trail_status append_together(trail__log *log, trail__batch *batches)
 {
     trail__kv_txn txn;
     trail_status status;
@@ -403,6 +429,30 @@ void trail__log_append(trail__log *log, trail__batch *batches)
             batch->status = status; /* nothing of this transaction was stored */
             batch->error = err;
         }
+    }
+    return status;
+}
+
+/* What one batch may be to blame for, all alone. */
+static bool is_of_one(trail_status status)
+{
+    return status == TRAIL_CORRUPT || status == TRAIL_FULL || status == TRAIL_NO_MEMORY;
+}
+
+void trail__log_append(trail__log *log, trail__batch *batches)
+{
+    trail_status status = append_together(log, batches);
+
+    if (!is_of_one(status) || batches->next == NULL) {
+        return;
+    }
+    for (trail__batch *batch = batches; batch != NULL;) {
+        trail__batch *next = batch->next;
+
+        batch->next = NULL;
+        (void)append_together(log, batch);
+        batch->next = next;
+        batch = next;
     }
 }
 

@@ -13,6 +13,8 @@
 #include "kv.h"
 #include "trail.h"
 
+#include <sys/stat.h>
+
 #define TRAIL__ORIGIN_LEN_MAX (4 * TRAIL_ID_CHARS_MAX)
 
 /* Who the log is; never changes. */
@@ -28,6 +30,9 @@ typedef struct trail__log {
     trail__identity identity;
     trail__hasher hasher; /* of whoever holds the write transaction */
 } trail__log;
+
+/* The file of the log in the directory 'path'. TRAIL_NOT_FOUND says what is there instead. */
+trail_status trail__log_locate(const char *path, struct stat *file_out, trail_error *err);
 
 /* Open the log in the directory 'path'. */
 trail_status trail__log_open(trail__log *log, const char *path,

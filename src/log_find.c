@@ -131,10 +131,21 @@ trail_status trail__log_find(const trail__kv_txn *txn, uint64_t seq_last,
 {
     int64_t ms;
     uint64_t seq_low;
+    bool has = false;
     trail_status status = find_in_table(txn, id, seq_out, err);
 
     if (status == TRAIL_OK && *seq_out > seq_last) {
         return TRAIL_NOT_FOUND; /* appended after the snapshot that the caller looks at */
+    }
+    if (status == TRAIL_OK) {
+        status = has_id(txn, *seq_out, id, &has, err);
+        if (status == TRAIL_NOT_FOUND || (status == TRAIL_OK && !has)) {
+            return trail__error(err, TRAIL_CORRUPT,
+                                "the table of ids leads to entry %llu, which has another "
+                                "id; run verify",
+                                (unsigned long long)*seq_out);
+        }
+        return status;
     }
     if (status != TRAIL_NOT_FOUND || !trail__uuid_hint(id, &ms, &seq_low)) {
         return status;

@@ -226,6 +226,15 @@ void trail__lua_push_head(lua_State *L, const trail_head *head)
     lua_setfield(L, -2, "recorded_at");
     trail__lua_push_hash(L, head->event_hash);
     lua_setfield(L, -2, "event_hash");
+    trail__lua_set_kind(L, TRAIL__LUA_HEAD);
+}
+
+static const char kind_keys[TRAIL__LUA_KIND_COUNT]; /* their addresses are the keys */
+
+void trail__lua_set_kind(lua_State *L, trail__lua_kind kind)
+{
+    trail__lua_registry_get(L, &kind_keys[kind]);
+    lua_setmetatable(L, -2);
 }
 
 /* ---- the module -------------------------------------------------------------------- */
@@ -283,13 +292,38 @@ static void push_fields(lua_State *L)
     }
 }
 
+/* core.head_meta, receipt_meta, record_meta */
+static void push_kinds(lua_State *L)
+{
+    static const struct {
+        const char *name;
+        const char *meta;
+    } kinds[] = { { "trail head", "head_meta" },
+                  { "trail receipt", "receipt_meta" },
+                  { "trail record", "record_meta" } };
+    int kind;
+
+    for (kind = 0; kind < TRAIL__LUA_KIND_COUNT; kind++) {
+        trail__lua_registry_get(L, &kind_keys[kind]);
+        if (lua_isnil(L, -1)) {
+            lua_pop(L, 1);
+            lua_createtable(L, 0, 2);
+            lua_pushstring(L, kinds[kind].name);
+            lua_setfield(L, -2, "__name");
+            lua_pushvalue(L, -1);
+            trail__lua_registry_set(L, &kind_keys[kind]);
+        }
+        lua_setfield(L, -2, kinds[kind].meta);
+    }
+}
+
 int luaopen_trail_core(lua_State *L)
 {
     static const luaL_Reg functions[] = { { "now", l_now },
                                           { "uuid5", l_uuid5 },
                                           { NULL, NULL } };
 
-    lua_createtable(L, 0, 16);
+    lua_createtable(L, 0, 24);
     luaL_setfuncs(L, functions, 0);
     trail__lua_open_encode(L);
     trail__lua_open_decode(L);
@@ -297,6 +331,7 @@ int luaopen_trail_core(lua_State *L)
     trail__lua_open_cursor(L);
     trail__lua_open_log(L);
     trail__lua_open_verify(L);
+    push_kinds(L);
     push_statuses(L);
     lua_setfield(L, -2, "statuses");
     push_fields(L);

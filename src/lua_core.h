@@ -64,6 +64,18 @@ void trail__lua_push_id(lua_State *L, const uint8_t id[TRAIL_ID_LEN]);
 void trail__lua_push_hash(lua_State *L, const uint8_t hash[TRAIL_HASH_LEN]);
 void trail__lua_push_head(lua_State *L, const trail_head *head);
 
+/* Tables that a log hands out have a metatable for each kind, open to everybody; Lua puts
+ * a __tostring there. */
+typedef enum trail__lua_kind {
+    TRAIL__LUA_HEAD,
+    TRAIL__LUA_RECEIPT,
+    TRAIL__LUA_RECORD,
+    TRAIL__LUA_KIND_COUNT
+} trail__lua_kind;
+
+/* Give the table on top the metatable of its kind. */
+void trail__lua_set_kind(lua_State *L, trail__lua_kind kind);
+
 /* ---- log and cursor (lua_log.c, lua_cursor.c) -------------------------------------- */
 
 typedef struct trail__lua_cursor trail__lua_cursor;
@@ -110,6 +122,10 @@ typedef struct trail__lua_batch {
     trail_receipt receipt;
 } trail__lua_batch;
 
+/* The one event, or list of events, that 'function' wants at 'index': throws if it is no
+ * table, or if there is more. */
+void trail__lua_check_single(lua_State *L, int index, const char *function);
+
 /* Read the event, or the list of events, at 'index'. Mistakes throw; TRAIL_INVALID for
  * what can be wrong with data. The batch may point to values that this pushes; 'encoder'
  * holds the details and must live as long as the batch. */
@@ -139,6 +155,9 @@ typedef struct trail__lua_filter {
     size_t value_count;
     size_t value_max;
     trail_text small[TRAIL__LUA_VALUES_SMALL];
+    trail_range *ranges;
+    size_t range_count;
+    size_t range_max;
 } trail__lua_filter;
 
 /* Read the filter table at 'index' (nil: everything); throws on anything it does not

@@ -158,6 +158,53 @@ static bool find_field(trail_text key, trail_field *field_out)
     return false;
 }
 
+/* ---- ranges of seqs ---------------------------------------------------------------- */
+
+static uint64_t range_end(lua_State *L, int which)
+{
+    uint64_t seq;
+
+    lua_rawgeti(L, -1, which);
+    seq = trail__lua_check_count(L, -1, "filter", "seq", 0);
+    lua_pop(L, 1);
+    return seq;
+}
+
+/* The list of { first, last } on top, behind the ranges that are there already. */
+static const trail_range *add_ranges(lua_State *L, trail__lua_filter *f,
+                                     size_t *count_out)
+{
+    trail_range *added = f->ranges + f->range_count;
+    size_t count;
+    size_t i;
+
+    luaL_checktype(L, -1, LUA_TTABLE);
+    count = trail__lua_raw_len(L, -1);
+    if (count > f->range_max - f->range_count) {
+        luaL_error(L, "filter 'seq': the table was changed while it was read");
+    }
+    for (i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        luaL_checktype(L, -1, LUA_TTABLE);
+        added[i].first = range_end(L, 1);
+        added[i].last = range_end(L, 2);
+        lua_pop(L, 1);
+    }
+    f->range_count += count;
+    *count_out = count;
+    return added;
+}
+
+static size_t count_ranges(lua_State *L, int index, const char *key)
+{
+    size_t count;
+
+    lua_getfield(L, index, key);
+    count = lua_type(L, -1) == LUA_TTABLE ? trail__lua_raw_len(L, -1) : 0;
+    lua_pop(L, 1);
+    return count;
+}
+
 /* ---- the rest ---------------------------------------------------------------------- */
 
 static trail_order check_order(lua_State *L)
@@ -209,6 +256,10 @@ static void read_key(lua_State *L, trail__lua_filter *f)
         f->filter.until_us = trail__lua_check_int64(L, -1, "filter", "until");
     } else if (trail__lua_text_is(key, "order")) {
         f->filter.order = check_order(L);
+    } else if (trail__lua_text_is(key, "ranges")) {
+        f->filter.ranges = add_ranges(L, f, &f->filter.range_count);
+    } else if (trail__lua_text_is(key, "not_ranges")) {
+        f->filter.not_ranges = add_ranges(L, f, &f->filter.not_range_count);
     } else if (trail__lua_text_is(key, "unreadable")) {
         f->filter.unreadable = trail__lua_check_bool(L, -1, "filter", "unreadable");
     } else if (!set_bound(L, key, &f->filter)) {
@@ -226,6 +277,8 @@ void trail__lua_filter_read(lua_State *L, int index, trail__lua_filter *filter_o
     f->value_count = 0;
     f->value_max = TRAIL__LUA_VALUES_SMALL;
     f->values = f->small;
+    f->ranges = NULL;
+    f->range_count = 0;
     if (!trail__lua_check_options(L, index)) {
         return;
     }
@@ -233,6 +286,11 @@ void trail__lua_filter_read(lua_State *L, int index, trail__lua_filter *filter_o
     f->value_max = count_filter(L, index);
     if (f->value_max > TRAIL__LUA_VALUES_SMALL) {
         f->values = lua_newuserdata(L, f->value_max * sizeof *f->values);
+    }
+    f->range_max =
+        count_ranges(L, index, "ranges") + count_ranges(L, index, "not_ranges");
+    if (f->range_max > 0) {
+        f->ranges = lua_newuserdata(L, f->range_max * sizeof *f->ranges);
     }
     lua_pushnil(L);
     while (lua_next(L, index) != 0) {

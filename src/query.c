@@ -1,15 +1,15 @@
 /* query.c - find records: pages of copies, and exact counts.
- * Level 6: may include levels 0-5, plan.
+ * Level 6: may include levels 0-5, plan, walk.
  * SPDX-License-Identifier: MIT
  */
 #include "query.h"
 
-#include "bytes.h"
 #include "door.h"
 #include "error.h"
 #include "fault.h"
 #include "log_find.h"
 #include "plan.h"
+#include "walk.h"
 
 #include <string.h>
 
@@ -21,139 +21,6 @@ enum {
     PAGE_SCAN_MAX = 8192,
     COUNT_SCAN_MAX = 32768
 };
-
-/* Where in its plan a query stands, and the transaction it reads in. */
-typedef struct walk {
-    const trail__plan *plan;
-    bool backwards;
-    uint64_t seq; /* the next seq to look at, or (listed) */
-    size_t index; /* how many of the list are done */
-    bool over;
-    uint64_t scanned;
-    trail__kv_txn txn;
-    trail__kv_cursor cursor;
-    bool placed; /* the cursor stands on the entry looked at last */
-} walk;
-
-static void walk_init(walk *w, const trail__plan *plan, bool backwards)
-{
-    memset(w, 0, sizeof *w);
-    w->plan = plan;
-    w->backwards = backwards;
-    w->seq = backwards ? plan->seq_last : plan->seq_first;
-    w->over = plan->listed ? plan->count == 0 : plan->seq_first > plan->seq_last;
-}
-
-static trail_status walk_begin(walk *w, trail__log *log, trail_error *err)
-{
-    trail_status status = trail__kv_begin_read(log->kv, &w->txn, err);
-
-    w->placed = false;
-    if (status == TRAIL_OK) {
-        status = trail__kv_cursor_open(&w->txn, TRAIL__KV_ENTRIES, &w->cursor, err);
-        if (status != TRAIL_OK) {
-            trail__kv_abort(&w->txn);
-        }
-    }
-    return status;
-}
-
-static void walk_end(walk *w)
-{
-    trail__kv_cursor_close(&w->cursor);
-    trail__kv_abort(&w->txn);
-}
-
-static trail_status bad_key(trail_text key, trail_error *err)
-{
-    return trail__error(err, TRAIL_CORRUPT, "an entry has a key of %zu bytes", key.len);
-}
-
-/* The next entry of a range: at w->seq or, where entries are missing, beyond it. */
-static trail_status step_range(walk *w, uint64_t *seq_out, trail_text *stored_out,
-                               trail_error *err)
-{
-    trail__seq_key seq_key;
-    trail_text key = trail__seq_key_of(&seq_key, w->seq);
-    trail__kv_move move = w->backwards ? TRAIL__KV_PREVIOUS : TRAIL__KV_NEXT;
-    trail_status status;
-
-    if (!w->placed) {
-        move = TRAIL__KV_AT_OR_AFTER;
-    }
-    status = trail__kv_cursor_move(&w->cursor, move, &key, stored_out, err);
-    if (!w->placed && w->backwards) {
-        /* Standing behind the place, or behind the end: one step back. */
-        if (status == TRAIL_NOT_FOUND) {
-            status =
-                trail__kv_cursor_move(&w->cursor, TRAIL__KV_LAST, &key, stored_out, err);
-        } else if (status == TRAIL_OK && key.len == 8 &&
-                   trail__load_u64((const uint8_t *)key.data) > w->seq) {
-            status = trail__kv_cursor_move(&w->cursor, TRAIL__KV_PREVIOUS, &key,
-                                           stored_out, err);
-        }
-    }
-    w->placed = true;
-    if (status == TRAIL_OK && key.len != 8) {
-        status = bad_key(key, err);
-    }
-    if (status == TRAIL_OK) {
-        *seq_out = trail__load_u64((const uint8_t *)key.data);
-        if (*seq_out < w->plan->seq_first || *seq_out > w->plan->seq_last) {
-            status = TRAIL_NOT_FOUND;
-        }
-    }
-    if (status == TRAIL_NOT_FOUND) {
-        w->over = true;
-        return TRAIL_OK;
-    }
-    if (status == TRAIL_OK) {
-        w->over = *seq_out == (w->backwards ? w->plan->seq_first : w->plan->seq_last);
-        w->seq = w->backwards ? *seq_out - 1 : *seq_out + 1;
-    }
-    return status;
-}
-
-static trail_status step_list(walk *w, uint64_t *seq_out, trail_text *stored_out,
-                              trail_error *err)
-{
-    size_t at = w->backwards ? w->plan->count - 1 - w->index : w->index;
-    trail_status status;
-
-    *seq_out = w->plan->seqs[at];
-    w->index++;
-    w->over = w->index == w->plan->count;
-    status = trail__log_stored(&w->txn, *seq_out, stored_out, err);
-    if (status == TRAIL_NOT_FOUND) {
-        return trail__error(err, TRAIL_CORRUPT, "entry %llu is missing",
-                            (unsigned long long)*seq_out);
-    }
-    return status;
-}
-
-/* Look at the next entry; stored_out->data is NULL if there was none. */
-static trail_status walk_step(walk *w, uint64_t *seq_out, trail_text *stored_out,
-                              trail_error *err)
-{
-    trail_status status;
-
-    stored_out->data = NULL;
-    if (w->plan->listed) {
-        status = step_list(w, seq_out, stored_out, err);
-    } else {
-        trail_text found = { NULL, 0 };
-
-        *seq_out = 0;
-        status = step_range(w, seq_out, &found, err);
-        if (*seq_out >= w->plan->seq_first && *seq_out <= w->plan->seq_last) {
-            *stored_out = found;
-        }
-    }
-    if (stored_out->data != NULL) {
-        w->scanned++;
-    }
-    return status;
-}
 
 /* Take an entry apart. NULL if all is well, else what is wrong with it, in words. */
 static const char *read_entry(uint64_t seq, trail_text stored, trail_record *record)
@@ -180,6 +47,10 @@ static trail_status consider(const trail__filter *filter, uint64_t seq, trail_te
         *wanted_out = trail__filter_matches(filter, &record);
         return TRAIL_OK;
     }
+    if (!trail__filter_has_seq(filter, seq)) {
+        *wanted_out = false;
+        return TRAIL_OK;
+    }
     *wanted_out = trail__filter_bounds(filter)->unreadable;
     return *wanted_out ? TRAIL_OK : unreadable(seq, wrong, err);
 }
@@ -190,11 +61,18 @@ static trail_status read_out(uint64_t seq, trail_text stored, bool unreadable_to
                              trail_record *record, trail_error *err)
 {
     const char *wrong = read_entry(seq, stored, record);
+    trail_status status;
     trail_error rule;
 
-    if (wrong == NULL &&
-        trail__door_check(&record->event, TRAIL__DOOR_ENGINE, &rule) != TRAIL_OK) {
-        wrong = rule.text;
+    if (wrong == NULL) {
+        status = trail__door_check(&record->event, TRAIL__DOOR_ENGINE, &rule);
+        if (status == TRAIL_NO_MEMORY) { /* to check it: that says nothing of the entry */
+            return trail__error(err, status, "entry %llu: %s", (unsigned long long)seq,
+                                rule.text);
+        }
+        if (status != TRAIL_OK) {
+            wrong = rule.text;
+        }
     }
     if (wrong == NULL) {
         return TRAIL_OK;
@@ -217,7 +95,7 @@ struct trail__query {
     trail__log *log;
     trail__filter *filter;
     trail__plan plan;
-    walk walk;
+    trail__walk walk;
     uint64_t left; /* records that may still be handed out */
     size_t page_records;
     item items[PAGE_RECORDS_MAX];
@@ -226,6 +104,8 @@ struct trail__query {
     uint8_t *bytes;
     size_t bytes_len;
     size_t bytes_room;
+    trail_status failed; /* behind the items of this page; the error is: */
+    trail_error failure;
     trail_record record;
 };
 
@@ -255,11 +135,11 @@ static trail_status keep(trail__query *query, uint64_t seq, trail_text stored,
 /* Read entries into the page until it is full or the transaction has lived long enough. */
 static trail_status fill_page(trail__query *query, trail_error *err)
 {
-    walk *w = &query->walk;
+    trail__walk *w = &query->walk;
     uint64_t scan_end = w->scanned + PAGE_SCAN_MAX;
     size_t records_max =
         query->left < query->page_records ? query->left : query->page_records;
-    trail_status status = walk_begin(w, query->log, err);
+    trail_status status = trail__walk_begin(w, query->log, err);
 
     if (status != TRAIL_OK) {
         return status;
@@ -270,15 +150,18 @@ static trail_status fill_page(trail__query *query, trail_error *err)
         trail_text stored;
         bool wanted = false;
 
-        status = walk_step(w, &seq, &stored, err);
+        status = trail__walk_step(w, &seq, &stored, err);
         if (status == TRAIL_OK && stored.data != NULL) {
             status = consider(query->filter, seq, stored, &wanted, err);
         }
         if (status == TRAIL_OK && wanted) {
             status = keep(query, seq, stored, err);
+            if (status != TRAIL_OK) {
+                trail__walk_back(w, seq); /* a caller who goes on gets it then */
+            }
         }
     }
-    walk_end(w);
+    trail__walk_end(w);
     return status;
 }
 
@@ -290,7 +173,13 @@ static trail_status next_page(trail__query *query, trail_error *err)
     query->item_next = 0;
     query->bytes_len = 0;
     while (status == TRAIL_OK && query->item_count == 0 && !query->walk.over) {
-        status = fill_page(query, err);
+        status = fill_page(query, &query->failure);
+    }
+    if (status != TRAIL_OK && query->item_count > 0) {
+        query->failed = status; /* first what came before it */
+        status = TRAIL_OK;
+    } else if (status != TRAIL_OK && err != NULL) {
+        *err = query->failure;
     }
     if (query->page_records < PAGE_RECORDS_MAX) {
         query->page_records *= 2;
@@ -333,7 +222,7 @@ trail_status trail__query_open(trail__query **query_out, trail__log *log,
     }
     bounds = trail__filter_bounds(query->filter);
     query->left = bounds->limit > 0 ? bounds->limit : UINT64_MAX;
-    walk_init(&query->walk, &query->plan, bounds->order == TRAIL_NEWEST_FIRST);
+    trail__walk_init(&query->walk, &query->plan, bounds->order == TRAIL_NEWEST_FIRST);
     *query_out = query;
     return TRAIL_OK;
 }
@@ -361,16 +250,23 @@ trail_status trail__query_next(trail__query *query, const trail_record **record_
         return TRAIL_OK;
     }
     if (query->item_next == query->item_count) {
-        status = next_page(query, err);
+        status = query->failed;
+        query->failed = TRAIL_OK;
+        if (status == TRAIL_OK) {
+            status = next_page(query, err);
+        } else if (err != NULL) {
+            *err = query->failure;
+        }
     }
     if (status != TRAIL_OK || query->item_count == 0) {
         return status;
     }
-    next = &query->items[query->item_next++];
+    next = &query->items[query->item_next];
     stored.data = (const char *)query->bytes + next->at;
     stored.len = next->len;
     status = read_out(next->seq, stored, trail__filter_bounds(query->filter)->unreadable,
                       &query->record, err);
+    query->item_next += status != TRAIL_NO_MEMORY; /* a caller who goes on gets it then */
     if (status != TRAIL_OK) {
         return status;
     }
@@ -406,11 +302,11 @@ static trail_status count_range(const trail__kv_txn *txn, const trail__plan *pla
     return status;
 }
 
-static trail_status count_some(trail__log *log, const trail__filter *filter, walk *w,
-                               uint64_t *count, trail_error *err)
+static trail_status count_some(trail__log *log, const trail__filter *filter,
+                               trail__walk *w, uint64_t *count, trail_error *err)
 {
     uint64_t scan_end = w->scanned + COUNT_SCAN_MAX;
-    trail_status status = walk_begin(w, log, err);
+    trail_status status = trail__walk_begin(w, log, err);
 
     if (status != TRAIL_OK) {
         return status;
@@ -420,13 +316,13 @@ static trail_status count_some(trail__log *log, const trail__filter *filter, wal
         trail_text stored;
         bool wanted = false;
 
-        status = walk_step(w, &seq, &stored, err);
+        status = trail__walk_step(w, &seq, &stored, err);
         if (status == TRAIL_OK && stored.data != NULL) {
             status = consider(filter, seq, stored, &wanted, err);
         }
         *count += wanted;
     }
-    walk_end(w);
+    trail__walk_end(w);
     return status;
 }
 
@@ -436,9 +332,9 @@ static trail_status count_planned(trail__log *log, const trail__filter *filter,
 {
     trail_status status = TRAIL_OK;
     uint64_t count = 0;
-    walk w;
+    trail__walk w;
 
-    walk_init(&w, plan, false);
+    trail__walk_init(&w, plan, false);
     while (status == TRAIL_OK && !w.over) {
         status = count_some(log, filter, &w, &count, err);
     }

@@ -284,6 +284,13 @@ static int l_redirect(lua_State *L)
     return 0;
 }
 
+/* chdir(path) -> whether it worked */
+static int l_chdir(lua_State *L)
+{
+    lua_pushboolean(L, chdir(luaL_checkstring(L, 1)) == 0);
+    return 1;
+}
+
 /* ---- more Lua states ------------------------------------------------------------------ */
 
 typedef struct worker {
@@ -359,11 +366,13 @@ static int l_states(lua_State *L)
 void trail__testing_process(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "run", l_run },       { "fork", l_fork },         { "start", l_start },
-        { "kill", l_kill },     { "wait", l_wait },         { "pid", l_pid },
-        { "uid", l_uid },       { "sleep_us", l_sleep_us }, { "limit", l_limit },
-        { "become", l_become }, { "redirect", l_redirect }, { "states", l_states },
-        { NULL, NULL },
+        { "run", l_run },           { "fork", l_fork },
+        { "start", l_start },       { "kill", l_kill },
+        { "wait", l_wait },         { "pid", l_pid },
+        { "uid", l_uid },           { "sleep_us", l_sleep_us },
+        { "limit", l_limit },       { "become", l_become },
+        { "redirect", l_redirect }, { "states", l_states },
+        { "chdir", l_chdir },       { NULL, NULL },
     };
 
     luaL_newlib(L, functions);

@@ -124,6 +124,18 @@ static size_t sequence_at(const unsigned char *at, const unsigned char *end,
     return len;
 }
 
+size_t trail__text_char(const unsigned char *text, size_t len, uint32_t *code_out)
+{
+    const unsigned char *bad;
+    size_t taken = *text < 0x80 ? 1 : sequence_at(text, text + len, &bad);
+
+    *code_out = taken > 1 ? *text & (0x7Fu >> taken) : *text;
+    for (size_t i = 1; i < taken; i++) {
+        *code_out = *code_out << 6 | (text[i] & 0x3Fu);
+    }
+    return taken;
+}
+
 bool trail__text_utf8(trail_text text, size_t *chars_out, size_t *bad_offset_out)
 {
     const unsigned char *start =

@@ -12,6 +12,9 @@
  * the first byte that cannot be. NUL is valid here; the door refuses it. */
 bool trail__text_utf8(trail_text text, size_t *chars_out, size_t *bad_offset_out);
 
+/* Bytes of the first character of 'len' bytes, at least 1; 0 if it is none. */
+size_t trail__text_char(const unsigned char *text, size_t len, uint32_t *code_out);
+
 /* Nothing but ASCII without NUL, which nearly every text is: as many characters as bytes. False
  * says only that it must be looked at. */
 bool trail__text_plain(trail_text text);

@@ -46,7 +46,7 @@ typedef enum trail_status {
     TRAIL_BUSY,    /* somebody else holds what is needed and did not let go in time */
     TRAIL_FULL,    /* the disk, or the size limit of the trail, is reached */
     TRAIL_QUEUE_FULL, /* too many events are waiting to be written */
-    TRAIL_CLOSED,     /* the handle was closed */
+    TRAIL_CLOSED,     /* the handle was closed; only Lua can tell, C must not ask */
     TRAIL_CORRUPT,    /* the stored bytes are not what was written; run verify */
     TRAIL_EXISTS, /* the id is already stored with other content; or the path is taken */
     TRAIL_FORKED, /* the handle was opened by the parent process */
@@ -177,8 +177,9 @@ TRAIL_API void trail_options_init(trail_options *options);
 TRAIL_API trail_status trail_open(trail **trail_out, const char *path,
                                   const trail_options *options, trail_error *err);
 
-/* Close the handle. NULL is fine. Its cursors must be closed before, and no other thread may
- * still be using it; other handles on the same trail are not affected. */
+/* Close the handle. NULL is fine. It waits for appends that other threads have under way; its
+ * cursors must be closed before, and no other call may be. Other handles on the same trail are
+ * not affected. */
 TRAIL_API void trail_close(trail *t);
 
 /* The last event: seq and event_hash. A trail is never empty: seq 1 is its creation. */
@@ -197,11 +198,12 @@ typedef struct trail_info {
     trail_head head;
     int64_t created_at_us; /* recorded_at of seq 1 */
     uint64_t file_len;     /* bytes of log.mdb */
-    uint64_t used_len;     /* bytes of it that hold the trail; the rest is free pages */
+    uint64_t used_len;     /* bytes of it up to the last page that was ever used */
     uint64_t map_size;     /* bytes of address space reserved */
     uint64_t size_max;     /* 0: no limit */
     uint64_t foreign_ids;  /* events whose id came from the caller */
-    unsigned readers;      /* reader slots in use by all processes */
+    unsigned
+        readers; /* reader slots of all processes: the most that were in use at once */
     unsigned readers_max;
 } trail_info;
 
@@ -219,7 +221,7 @@ TRAIL_API const char *trail_real_path(const trail *t);
  * other content: TRAIL_EXISTS. receipt_out may be NULL.
  *
  * TRAIL_INVALID (the message names field, rule and size), TRAIL_EXISTS, TRAIL_FULL,
- * TRAIL_BUSY, TRAIL_DENIED, TRAIL_CORRUPT, TRAIL_CLOSED, TRAIL_FORKED, TRAIL_IO (whether the
+ * TRAIL_BUSY, TRAIL_DENIED, TRAIL_CORRUPT, TRAIL_FORKED, TRAIL_IO (whether the
  * event was stored is unknown only if the message says so), TRAIL_NO_MEMORY. */
 TRAIL_API trail_status trail_append(trail *t, const trail_event *event,
                                     trail_receipt *receipt_out, trail_error *err);
@@ -261,6 +263,12 @@ typedef struct trail_match {
     size_t count;
 } trail_match;
 
+/* Seqs from first to last, both inclusive; 0: open at that end. */
+typedef struct trail_range {
+    uint64_t first;
+    uint64_t last;
+} trail_range;
+
 typedef enum trail_order { TRAIL_NEWEST_FIRST = 0, TRAIL_OLDEST_FIRST } trail_order;
 
 typedef struct trail_filter {
@@ -270,7 +278,12 @@ typedef struct trail_filter {
     int64_t until_us;   /* timestamp < until_us; TRAIL_TIME_NONE: no bound */
     uint64_t seq_first; /* 0: from the first */
     uint64_t seq_last;  /* inclusive; 0: to the last */
-    uint64_t limit;     /* at most so many records; 0: no limit. Not for trail_count. */
+    const trail_range
+        *ranges; /* besides, the seq lies in any of these; none: no matter */
+    size_t range_count;
+    const trail_range *not_ranges; /* and in none of these */
+    size_t not_range_count;
+    uint64_t limit; /* at most so many records; 0: no limit. Not for trail_count. */
     uint64_t after; /* go on behind this seq, in the order asked for; 0: at the start */
     trail_order order;
     /* Also hand out entries that cannot be decoded (for export). Without it they are
@@ -289,7 +302,9 @@ typedef struct trail_cursor trail_cursor;
 TRAIL_API trail_status trail_query(trail *t, const trail_filter *filter,
                                    trail_cursor **cursor_out, trail_error *err);
 
-/* The next record, or NULL at the end. It is valid until the next call on this cursor. */
+/* The next record, or NULL at the end. It is valid until the next call on this cursor.
+ * TRAIL_CORRUPT comes after all records before the bad one; a further call goes on behind it, and
+ * after any other error at the same place. */
 TRAIL_API trail_status trail_cursor_next(trail_cursor *cursor,
                                          const trail_record **record_out,
                                          trail_error *err);

@@ -20,10 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    CHUNK =
-        32768 /* entries per read transaction: a long one would keep old pages alive */
-};
+/* Entries and bytes per read transaction: a long one would keep old pages alive. */
+enum { CHUNK = 32768, CHUNK_LEN = 32 << 20 };
 
 const char *trail_fault_name(trail_fault fault)
 {
@@ -289,17 +287,19 @@ static trail_status check_chunk(check *c, trail_error *err)
     trail__seq_key seq_key;
     trail_text key = trail__seq_key_of(&seq_key, c->seq_next);
     trail_text stored;
+    size_t len = 0;
     trail_status status = trail__kv_begin_read(c->log->kv, &c->txn, err);
 
     if (status != TRAIL_OK) {
         return status;
     }
     status = trail__kv_cursor_open(&c->txn, TRAIL__KV_ENTRIES, &cursor, err);
-    for (int i = 0; i < CHUNK && status == TRAIL_OK && !found_fault(c) &&
-                    c->seq_next <= c->report->head.seq;
+    for (int i = 0; i < CHUNK && len < CHUNK_LEN && status == TRAIL_OK &&
+                    !found_fault(c) && c->seq_next <= c->report->head.seq;
          i++) {
         status = trail__kv_cursor_move(&cursor, move, &key, &stored, err);
         move = TRAIL__KV_NEXT;
+        len += status == TRAIL_OK ? stored.len : 0;
         if (status == TRAIL_NOT_FOUND) {
             report_missing(c, 0);
             status = TRAIL_OK;
