@@ -136,6 +136,17 @@ describe("the twelve constructors", function()
     assert.equal("success", event.build("authorization", with(EXAMPLES.authorization[1], { allowed = true })).result)
   end)
 
+  -- Goal: an argument of the wrong type is named, not a field that is computed of it.
+  -- Method: a number where the resource_id is taken from; every text field of one constructor.
+  it("name the argument that is ill-typed", function()
+    throws("auth_attempt: 'user_id' must be a string, not a number", event.build, "auth_attempt",
+      { user_id = 5, result = "success" })
+    for _, field in ipairs({ "user_id", "result", "result_error", "ip_address", "user_agent", "request_id", "id" }) do
+      throws("workflow_create: '" .. field .. "' must be a string, not a boolean", event.build, "workflow_create",
+        with(EXAMPLES.workflow_create[1], { [field] = false }))
+    end
+  end)
+
   -- Goal: the error points at the line that made the mistake.
   -- Method: the message begins with this file's name.
   it("blame the caller", function()
@@ -169,6 +180,60 @@ describe("define", function()
     assert.is_nil(made)
     assert.equal("trade: gold must not be negative", message)
     assert.equal("invalid", code)
+  end)
+
+  -- Goal: a check function that means "not right" by a boolean does not let everything pass, and
+  -- one that means "right" by one does not make a message of it.
+  -- Method: every kind of answer but a message or nothing throws at the caller's line, on build;
+  -- complete, which throws nothing, refuses.
+  it("takes nothing but a message from check", function()
+    local answer
+    event.define("sale", { action = "a", resource_type = "t", resource_id = "r", result = "success",
+      check = function() return answer() end })
+    for found, returns in pairs({
+      ["a boolean"] = function() return false end, ["a number"] = function() return 0 end,
+      ["a table"] = function() return {} end, ["nil and a string"] = function() return nil, "no" end,
+    }) do
+      answer = returns
+      local good, message = pcall(function() local made = event.build("sale", {}); return made end)
+      local text = "sale: check must return a message or nil, not " .. found
+      assert.is_false(good)
+      assert.is_truthy(message:match("event_spec.lua:%d+: (.*)$") == text, message)
+      assert.same({ nil, text, "invalid" }, { event.complete({ event_type = "sale" }) })
+    end
+    answer = function() return true end
+    throws("check must return a message or nil, not a boolean", event.build, "sale", {})
+    answer = function() end
+    assert.equal("sale", event.build("sale", {}).event_type)
+    answer = function() return "" end
+    assert.same({ nil, "sale: ", "invalid" }, { event.build("sale", {}) })
+  end)
+
+  -- Goal: a type whose name is no identifier can have a constructor.
+  -- Method: a dotted type; built, completed, defined again under another type; one of the twelve
+  -- keeps its own type whatever is defined for it.
+  it("has a type besides its name", function()
+    local spec = { event_type = "player.ban", action = "ban", resource_type = "player", result = "success",
+      required = { "user_id", "resource_id" } }
+    event.define("ban", spec)
+    local ban = { event_type = "player.ban", action = "ban", resource_type = "player", resource_id = "p",
+      user_id = "u", result = "success" }
+    assert.same(ban, event.build("ban", { user_id = "u", resource_id = "p" }))
+    assert.same(ban, event.complete({ event_type = "player.ban", user_id = "u", resource_id = "p" }))
+    throws("ban: 'user_id' is missing", event.build, "ban", {})
+    local other = { event_type = "ban", usr = 1 }
+    assert.equal(other, event.complete(other))
+
+    spec.event_type = "player.expel"
+    event.define("ban", spec)
+    other = { event_type = "player.ban", usr = 1 }
+    assert.equal(other, event.complete(other))
+    assert.equal("ban", event.complete({ event_type = "player.expel", user_id = "u", resource_id = "p" }).action)
+
+    event.define("my_login", { event_type = "auth_attempt", action = "x", resource_type = "y", resource_id = "z",
+      result = "success" })
+    assert.equal("auth_attempt", event.build("my_login", {}).event_type)
+    assert.equal("login", event.complete({ event_type = "auth_attempt", user_id = "u", result = "failure" }).action)
   end)
 
   -- Goal: a definition may be made again (a script is reloaded), but cannot be changed from afar.
@@ -218,7 +283,16 @@ describe("define", function()
     refused("define 'x': required: 'action' is an argument, but the definition fixes it", "x",
       { action = "a", required = { "action" } })
     refused("define 'x': details: 'user_id' is a field of the event", "x", { details = { "user_id" } })
-    refused("define 'x': required: event_type is the name of the definition", "x", { required = { "event_type" } })
+    refused("(any other type goes into event_type)", "player.ban", {})
+    refused("define 'x': event_type must be a string", "x", { event_type = function() return "a.b" end })
+    refused("define 'x': event_type must have 1 to 100 characters", "x", { event_type = "" })
+    refused("define 'x': event_type must have 1 to 100 characters", "x", { event_type = ("\195\169"):rep(101) })
+    refused("define 'x': event_type: 'trail.' is the engine's own prefix", "x", { event_type = "trail.x" })
+    -- What the engine would refuse every time.
+    local wrong = "define 'x': result is 'ok', must be success, failure or partial_success"
+    refused(wrong, "x", { result = "ok" })
+    refused(wrong, "x", { defaults = { result = "ok" } })
+    refused("define 'x': required: event_type is part of the definition", "x", { required = { "event_type" } })
     assert.is_false(event.is_defined("x"))
   end)
 end)

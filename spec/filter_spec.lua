@@ -1,5 +1,5 @@
 -- filter_spec.lua - filters: what is accepted, what is refused, and the builder.
--- Level: test; needs no build.
+-- Level: test; only the last part needs `make lib lua`.
 -- SPDX-License-Identifier: MIT
 
 require "spec.support"
@@ -76,26 +76,88 @@ describe("filter.normalise", function()
     throws("filter 'limit' must be a number, not a string", { limit = "10" })
     throws("filter 'order' is 'latest', must be newest or oldest", { order = "latest" })
     throws("filter 'since' must be a time in words or in microseconds, not a boolean", { since = true })
-    throws("filter 'seq' is a number or { first, last }", { seq = { first = 1 } })
     throws("a filter is a table, not a string", "alice")
   end)
 
   -- Goal: data that makes no sense is refused, so that it does not find nothing.
   -- Method: misspelt results, empty lists, times and numbers out of range.
   it("refuses values that make no sense", function()
-    refused("result is 'fail', must be success, failure or partial_success", { result = "fail" })
-    refused("result is 'ok', must be", { result = { "success", "ok" } })
-    refused("result is 'Failure', must be", { result = { ["not"] = "Failure" } })
-    refused("event_type is an empty list", { event_type = {} })
-    refused("since: 'rubbish' is not a time", { since = "rubbish" })
-    refused("until: '2026-02-30' is not a time: 2026-02 has 28 days", { ["until"] = "2026-02-30" })
-    refused("limit is -1, must be at least 0", { limit = -1 })
-    refused("limit is 1.5, must be a whole number", { limit = 1.5 })
-    refused("after is 0, must be at least 1", { after = 0 })
-    refused("seq is 0, must be at least 1", { seq = 0 })
+    refused("filter 'result' is 'fail', must be success, failure or partial_success", { result = "fail" })
+    refused("filter 'result' is 'ok', must be", { result = { "success", "ok" } })
+    refused("filter 'result' is 'Failure', must be", { result = { ["not"] = "Failure" } })
+    refused("filter 'event_type' is an empty list", { event_type = {} })
+    refused("filter 'since': 'rubbish' is not a time", { since = "rubbish" })
+    refused("filter 'until': '2026-02-30' is not a time: 2026-02 has 28 days", { ["until"] = "2026-02-30" })
+    refused("filter 'limit' is -1, must be at least 0", { limit = -1 })
+    refused("filter 'limit' is 1.5, must be a whole number", { limit = 1.5 })
+    refused("filter 'limit' is 1e+20, must be a whole number", { limit = 1e20 })
+    refused("filter 'after' is 0, must be at least 1", { after = 0 })
+    refused("filter 'seq' is 0, must be at least 1", { seq = 0 })
     -- None of nothing is no condition.
     assert.same({}, (filter.normalise({ event_type = { ["not"] = {} } })))
     assert.same({ event_type = { "a" } }, (filter.normalise({ event_type = { "a", ["not"] = {} } })))
+  end)
+end)
+
+describe("the filter seq", function()
+  local function plain(seq, more)
+    local given = { seq = seq }
+    for key, value in pairs(more or {}) do given[key] = value end
+    return (assert(filter.normalise(given, NOW)))
+  end
+
+  -- Goal: one value, any of a list, or none of one, as with every other key; a single range keeps
+  -- the form the engine is fastest with.
+  -- Method: every way to write it, and what becomes of it; what comes out may go in again.
+  it("is a value, a list, or not", function()
+    for text, range in pairs({ ["5"] = { 5, 5 }, ["5..9"] = { 5, 9 }, ["5.."] = { 5 }, ["..9"] = { nil, 9 },
+      ["007"] = { 7, 7 } }) do
+      assert.same({ seq_first = range[1], seq_last = range[2] }, plain(text))
+      assert.same({ seq_first = range[1], seq_last = range[2] }, plain({ text }))
+      assert.same({ not_ranges = { { range[1] or 0, range[2] or 0 } } }, plain({ ["not"] = text }))
+    end
+    assert.same({ seq_first = 5, seq_last = 9 }, plain({ 5, 9 }))
+    assert.same({ seq_first = 5, seq_last = 9 }, plain({ { 5, 9 } }))
+    assert.same({ ranges = { { 1, 3 }, { 7, 7 }, { 10, 12 }, { 20, 0 }, { 0, 2 } } },
+      plain({ "1..3", 7, { 10, 12 }, { 20 }, { nil, 2 } }))
+    assert.same({ not_ranges = { { 5, 5 } } }, plain({ ["not"] = 5 }))
+    assert.same({ not_ranges = { { 5, 9 } } }, plain({ ["not"] = { 5, 9 } }))
+    assert.same({ not_ranges = { { 5, 5 }, { 7, 9 } } }, plain({ ["not"] = { "5", { 7, 9 } } }))
+    local both = plain({ "1..9", { 20, 30 }, ["not"] = { "5", "22.." } })
+    assert.same({ ranges = { { 1, 9 }, { 20, 30 } }, not_ranges = { { 5, 5 }, { 22, 0 } } }, both)
+    assert.same({ ranges = { { 5, 9 } }, not_ranges = { { 7, 7 } } }, plain({ 5, 9, ["not"] = 7 }))
+    assert.same(both, (filter.normalise(both, NOW)))
+    -- None of nothing is no condition.
+    assert.same({}, plain({ ["not"] = {} }))
+    assert.same({ seq_first = 5, seq_last = 5 }, plain({ "5", ["not"] = {} }))
+  end)
+
+  -- Goal: whatever else is written there is an error and not everything, or nothing.
+  -- Method: one of each mistake throws; text, which may come from outside, is refused.
+  it("is nothing else", function()
+    local two = "filter 'seq' takes numbers as { first, last }"
+    throws(two, { seq = { first = 1 } })
+    throws(two, { seq = { 1, 2, 3 } })
+    throws(two, { seq = { "5", { 1, 2, 3 } } })
+    throws(two, { seq = { "5", { a = 1 } } })
+    throws("filter 'seq' must be a number, not a string", { seq = { { "1", "3" } } })
+    local wrong = "filter 'seq' must be a number, a string such as \"5..9\", { first, last }, a list of those"
+    throws(wrong, { seq = true })
+    throws(wrong, { seq = { "5", false } })
+    throws(wrong, { seq = { "5", nil, "7" } })
+    throws(wrong, { seq = { ["not"] = false } })
+    throws("filter 'seq' has a \"not\" inside a \"not\"", { seq = { ["not"] = { ["not"] = 5 } } })
+    throws("filter 'seq' has a \"not\" inside a list", { seq = { "5", { ["not"] = 6 } } })
+    throws("filter 'seq' is given twice", { seq = 5, seq_first = 3 })
+    for _, text in ipairs({ "", "..", "5...9", "5-9", "a..b", "-5", " 5", "5..9..", "1.5" }) do
+      refused("filter 'seq' is '" .. text .. "', must be such as 5, 5..9, 5.. or ..9", { seq = text })
+      refused("filter 'seq' is '" .. text .. "', must be", { seq = { ["not"] = { "7", text } } })
+    end
+    refused("filter 'seq' is 0, must be at least 1", { seq = "0..5" })
+    refused("filter 'seq' is 0, must be at least 1", { seq = { "5", { 0, 3 } } })
+    refused("filter 'seq' is 1e+30, must be a whole number below 9e15", { seq = "1" .. ("0"):rep(30) })
+    refused("filter 'seq' is 1.5, must be a whole number", { seq = { 1.5, 3 } })
+    refused("filter 'seq' is an empty list, which nothing can match", { seq = {} })
   end)
 end)
 
@@ -125,6 +187,122 @@ describe("trail.filter()", function()
     assert.equal(4, plain.seq_last)
   end)
 
+  -- Goal: seq has the same forms in both ways of writing.
+  -- Method: each call and the table it stands for.
+  it("takes seq in every form", function()
+    local function same(seq, builder)
+      assert.same((filter.normalise({ seq = seq }, NOW)), (filter.normalise(builder, NOW)))
+    end
+    same(5, filter.builder():seq(5))
+    same({ 5, 9 }, filter.builder():seq(5, 9))
+    same({ nil, 9 }, filter.builder():seq(nil, 9))
+    same({ 5 }, filter.builder():seq(5, nil))
+    same({ 5, 9 }, filter.builder():seq({ 5, 9 }))
+    same({ "1..3", 7 }, filter.builder():seq({ "1..3", 7 }))
+    same({ ["not"] = 5 }, filter.builder():not_seq(5))
+    same({ ["not"] = { 5, 9 } }, filter.builder():not_seq(5, 9))
+    same({ ["not"] = { nil, 9 } }, filter.builder():not_seq(nil, 9))
+    same({ ["not"] = { "5", "7" } }, filter.builder():not_seq({ "5", "7" }))
+    same({ ["not"] = "5.." }, filter.builder():seq({ ["not"] = "5.." }))
+    same({ "5", ["not"] = "7" }, filter.builder():seq(5):not_seq(7))
+    same({ 5, 9, ["not"] = { "7" } }, filter.builder():not_seq({ "7" }):seq(5, 9))
+    for _, method in ipairs({ "seq", "not_seq" }) do
+      local function call(text, ...)
+        local given, count = { ... }, select("#", ...)
+        assert.has_error(function()
+          local builder = filter.builder()
+          builder[method](builder, (table.unpack or unpack)(given, 1, count))
+        end, text)
+      end
+      call("filter 'seq': a value is missing")
+      call("filter 'seq': a value is missing", nil, nil)
+      call("filter 'seq' takes one value, not 3; give a list: {...}", 1, 2, 3)
+      call("filter 'seq' takes two numbers, the first and the last; give a list: {...}", "1..3", 7)
+      assert.has_error(function()
+        local builder = filter.builder({ seq = { 5, ["not"] = 6 } })
+        builder[method](builder, 7)
+      end, "filter 'seq' is given twice")
+    end
+  end)
+
+  -- Goal: no condition is lost between a table and a builder: losing one finds too much.
+  -- Method: start with a table, and with a builder; add to both; the origin stays as it was.
+  it("begins with a filter", function()
+    local where = function() return true end
+    local given = { user_id = "u5", event_type = { "a", ["not"] = "b" }, since = 5, ["until"] = 9, limit = 3,
+      seq = { "1..3", 9, ["not"] = 2 }, where = where, order = "oldest", after = 1 }
+    local plain, condition = filter.normalise(given, NOW)
+    local built, built_condition = filter.normalise(filter.builder(given), NOW)
+    assert.same(plain, built)
+    assert.equal(where, condition)
+    assert.equal(where, built_condition)
+    assert.same(plain, (filter.normalise(filter.builder(filter.builder(given)), NOW)))
+
+    local first = filter.builder({ user_id = "u5" })
+    local second = filter.builder(first):result("failure"):not_user("u6")
+    assert.same({ user_id = "u5" }, (filter.normalise(first)))
+    assert.same({ user_id = { "u5", ["not"] = "u6" }, result = "failure" }, (filter.normalise(second)))
+    assert.same({ user_id = { "u7", ["not"] = "u6" } },
+      (filter.normalise(filter.builder({ user_id = { ["not"] = "u6" } }):user("u7"))))
+    -- Both halves in one call, as in a table.
+    assert.same({ user_id = { "a", ["not"] = "b" } },
+      (filter.normalise(filter.builder():user({ "a", ["not"] = "b" }))))
+    local function twice(given_table, method)
+      assert.has_error(function()
+        local builder = filter.builder(given_table)
+        builder[method](builder, "x")
+      end, "filter 'user_id' is given twice")
+    end
+    twice({ user_id = "u5" }, "user")
+    twice({ user_id = { ["not"] = "u5" } }, "not_user")
+    twice({ user_id = { "a", ["not"] = "u5" } }, "not_user")
+    assert.has_error(function() filter.builder({ limit = 5 }):limit(6) end, "filter 'limit' is given twice")
+    assert.has_error(function() filter.builder({ usr = "u5" }) end, "unknown filter key 'usr'")
+    assert.has_error(function() filter.builder({ user_id = 5 }) end)
+    assert.has_error(function() filter.builder("u5") end, "a filter is a table, not a string")
+    assert.has_error(function() filter.builder({}, {}) end, "trail.filter takes one filter table")
+    refused("filter 'result' is 'fail'", filter.builder({ result = "fail" }))
+  end)
+
+  -- Goal: what looks like a condition is one, or an error at its line.
+  -- Method: assignments and arguments that would be ignored.
+  it("ignores nothing", function()
+    local function line_throws(text, callback)
+      local good, message = pcall(callback)
+      assert.is_false(good, text)
+      assert.is_truthy(message:find("filter_spec.lua:%d+: ") and message:find(text, 1, true), message)
+    end
+    local builder = filter.builder()
+    line_throws("unknown filter key 'usr'", function() builder.usr = "a" end)
+    line_throws("unknown filter key 'filter'", function() builder.filter = {} end)
+    line_throws("unknown filter key '1'", function() builder[1] = "a" end)
+    line_throws("filter 'user_id' cannot be assigned: use :user(...)", function() builder.user_id = "a" end)
+    line_throws("filter 'until' cannot be assigned: use :until_(...)", function() builder["until"] = "a" end)
+    line_throws("filter 'limit' cannot be assigned: use :limit(...)", function() builder.limit = 5 end)
+    line_throws("filter 'seq' cannot be assigned: use :seq(...)", function() builder.seq = 5 end)
+    for _, method in ipairs({ "user", "type", "not_user", "not_id" }) do
+      line_throws("takes one value, not 2; give a list: {...}", function() builder[method](builder, "a", "b") end)
+    end
+    line_throws("filter 'limit' takes one value, not 2", function() builder:limit(1, 2) end)
+    line_throws("filter 'where' takes one value, not 2", function() builder:where(print, print) end)
+    line_throws("filter 'user_id': a value is missing", function() builder:user() end)
+    assert.same({}, (filter.normalise(builder)))
+  end)
+
+  -- Goal: a builder can be looked at.
+  -- Method: tostring of an empty one, of one with everything, and of a long list.
+  it("prints its conditions on one line", function()
+    assert.equal("trail.filter{}", tostring(filter.builder()))
+    assert.equal('trail.filter{ ["until"] = "now", event_type = { ["not"] = { "a", "b\\n" } }, limit = 5, '
+      .. 'seq = { nil, 9, ["not"] = 7 }, user_id = "u5", where = function }',
+      tostring(filter.builder({ user_id = "u5" }):not_type({ "a", "b\n" }):until_("now"):limit(5):seq(nil, 9)
+        :not_seq(7):where(print)))
+    local many = {}
+    for i = 1, 11 do many[i] = "u" end
+    assert.equal('trail.filter{ user_id = { ' .. ('"u", '):rep(10) .. '... } }',
+      tostring(filter.builder():user(many)))
+  end)
+
   -- Goal: several where conditions must all hold, and the second is not asked when the first says no.
   -- Method: two conditions that count their calls.
   it("adds up where conditions", function()
@@ -147,6 +325,40 @@ describe("trail.filter()", function()
     assert.has_error(function() filter.builder():not_user(nil) end)
     assert.has_error(function() filter.builder():where("x") end)
     assert.has_error(function() filter.builder():usr("a") end)
-    refused("result is 'fail'", filter.builder():result("fail"))
+    refused("filter 'result' is 'fail'", filter.builder():result("fail"))
+  end)
+end)
+
+describe("a filter and the engine", function()
+  -- Goal: one style for every message, so that a reader knows which key it is about.
+  -- Method: what only the engine checks, asked through log:count; what cannot be stored cannot be
+  -- looked for either, and must not look like "nothing found".
+  it("say which key makes no sense", function()
+    local support = require "spec.support"
+    local log = support.open_sample(3)
+    local function engine_refuses(key, value, more)
+      local given = { [key] = value }
+      for k, v in pairs(more or {}) do given[k] = v end
+      local count, message, code = log:count(given)
+      assert.is_nil(count, key)
+      assert.equal("invalid", code)
+      assert.equal("filter '" .. key .. "'", message:match("^filter '[%l_]+'"), message)
+      assert.has_error(function() log:query(given) end)
+    end
+    for _, key in ipairs({ "event_type", "user_id", "action", "resource_type", "resource_id", "request_id" }) do
+      for _, value in ipairs({ "a\0b", "\255", "\237\160\128" }) do
+        engine_refuses(key, value)
+        engine_refuses(key, { "fine", value })
+        engine_refuses(key, { ["not"] = value })
+      end
+      assert.equal(4, log:count({ [key] = { ["not"] = "d\195\169tail" } }))
+    end
+    engine_refuses("id", "a\0b")
+    engine_refuses("ip_address", "192.0.2.1\0")
+    engine_refuses("seq", "9..5")
+    engine_refuses("seq", { "1", { 9, 5 } })
+    engine_refuses("seq", { ["not"] = { 9, 5 } })
+    engine_refuses("since", 9, { ["until"] = 5 })
+    log:close()
   end)
 end)

@@ -19,6 +19,31 @@ local function is_one_of(value, listed)
   return false
 end
 
+local function in_range(seq, range)
+  if type(range) == "number" then return seq == range end
+  if type(range) == "string" then
+    local first, last = range:match("^(%d*)%.%.(%d*)$")
+    return seq >= (tonumber(first or range) or 0) and seq <= (tonumber(last or range) or math.huge)
+  end
+  return seq >= (range[1] or 0) and seq <= (range[2] or math.huge)
+end
+
+local function in_any(seq, given)
+  if type(given) ~= "table" then return in_range(seq, given) end
+  local is_list = false
+  for key, value in pairs(given) do is_list = is_list or (key ~= "not" and type(value) ~= "number") end
+  if not is_list then return in_range(seq, given) end
+  for _, range in ipairs(given) do
+    if in_range(seq, range) then return true end
+  end
+  return false
+end
+
+local function model_seq(seq, given)
+  if type(given) ~= "table" or given["not"] == nil then return in_any(seq, given) end
+  return in_any(seq, given) and not in_any(seq, given["not"])
+end
+
 local function model_matches(record, filter)
   for _, field in ipairs(FIELDS) do
     local condition = filter[field]
@@ -31,11 +56,7 @@ local function model_matches(record, filter)
   end
   if filter.since and record.timestamp < filter.since then return false end
   if filter["until"] and record.timestamp >= filter["until"] then return false end
-  if type(filter.seq) == "number" and record.seq ~= filter.seq then return false end
-  if type(filter.seq) == "table" then
-    if filter.seq[1] and record.seq < filter.seq[1] then return false end
-    if filter.seq[2] and record.seq > filter.seq[2] then return false end
-  end
+  if filter.seq and not model_seq(record.seq, filter.seq) then return false end
   return not filter.where or filter.where(record)
 end
 
@@ -89,6 +110,37 @@ local function random_match(records, field)
   return { random_value(records, field), random_value(records, field), ["not"] = some() }
 end
 
+local function random_range(records)
+  local first, last = math.random(#records), math.random(#records)
+  if first > last then first, last = last, first end
+  local kind = math.random(7)
+  if kind == 1 then return first end
+  if kind == 2 then return { first, last } end
+  if kind == 3 then return tostring(first) .. ".." .. tostring(last) end
+  if kind == 4 then return tostring(first) end
+  if kind == 5 then return { first, math.min(#records, first + math.random(0, 5)) } end
+  if kind == 6 then return ({ { first }, { nil, last } })[math.random(2)] end
+  return ({ first .. "..", ".." .. last })[math.random(2)]
+end
+
+-- A value, a list, not, or both.
+local function random_seq(records)
+  local function some()
+    if math.random(2) == 1 then return random_range(records) end
+    local list = { random_range(records) }
+    if type(list[1]) == "number" then list[1] = tostring(list[1]) end
+    for i = 2, math.random(6) do list[i] = random_range(records) end
+    return list
+  end
+  local kind = math.random(4)
+  if kind <= 2 then return some() end
+  if kind == 3 then return { ["not"] = some() } end
+  local both = some()
+  if type(both) ~= "table" then both = { tostring(both) } end
+  both["not"] = some()
+  return both
+end
+
 local function random_filter(records)
   local filter = {}
   for _ = 1, math.random(0, 3) do
@@ -103,11 +155,7 @@ local function random_filter(records)
     end
     if filter.since == filter["until"] then filter.since = nil end
   end
-  if math.random(5) == 1 then
-    local first, last = math.random(#records), math.random(#records)
-    if first > last then first, last = last, first end
-    filter.seq = ({ first, { first, last }, { first }, { nil, last } })[math.random(4)]
-  end
+  if math.random(4) == 1 then filter.seq = random_seq(records) end
   if math.random(4) == 1 then
     local modulus = math.random(2, 5)
     filter.where = function(record) return record.seq % modulus == 0 end
@@ -291,12 +339,12 @@ describe("a query", function()
       assert.is_truthy(message:find(text, 1, true), message)
     end
     query_throws("unknown filter key 'usr'", { usr = "alice" })
-    query_throws("result is 'fail', must be success, failure or partial_success", { result = "fail" })
-    query_throws("since: 'rubbish' is not a time", { since = "rubbish" })
+    query_throws("filter 'result' is 'fail', must be success, failure or partial_success", { result = "fail" })
+    query_throws("filter 'since': 'rubbish' is not a time", { since = "rubbish" })
     assert.has_error(function() log:count({ usr = "alice" }) end)
     local count, message, code = log:count({ result = "fail" })
     assert.is_nil(count)
-    assert.equal("result is 'fail', must be success, failure or partial_success", message)
+    assert.equal("filter 'result' is 'fail', must be success, failure or partial_success", message)
     assert.equal("invalid", code)
     count, message, code = log:count({ id = "no uuid" })
     assert.is_nil(count)
@@ -395,8 +443,9 @@ describe("a log", function()
       run(log, trail)
       blocks = blocks + 1
     end
-    assert.equal(2, blocks)
-    assert.equal(1 + 4 + 2, log:head().seq)
+    assert.equal(3, blocks)
+    assert.equal(1 + 4 + 1 + 2, log:head().seq)
+    assert.equal(1, log:count({ event_type = "player.ban", action = "ban" }))
     assert.equal(1, log:count({ event_type = "authorization", result = "failure" }))
     log:close()
   end)

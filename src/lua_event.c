@@ -2,15 +2,17 @@
  * Level edge: includes trail.h, Lua's headers and C standard headers only.
  * SPDX-License-Identifier: MIT
  *
- * Two passes. The first encodes all details, which allocates. The second takes pointers
- * into the strings of the caller's tables and allocates nothing, so they hold until C has
- * read them.
+ * Two passes. The first encodes all details and reads times in words, which allocates. The
+ * second takes pointers into the strings of the caller's tables and allocates nothing, so
+ * they hold until C has read them.
  */
 #include "lua_core.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+static const char parser_key; /* its address is the key of what reads times in words */
 
 typedef enum field_kind {
     FIELD_TEXT,
@@ -114,6 +116,39 @@ static trail_status encode_details(lua_State *L, trail__lua_encoder *e,
     return TRAIL_OK;
 }
 
+/* Read a timestamp in words, of the event on top of the stack. Without a parser the second
+ * pass refuses it. */
+static trail_status parse_time(lua_State *L, trail_event *event, size_t position,
+                               trail_error *err)
+{
+    const char *reason = "the words are no time";
+
+    lua_pushliteral(L, "timestamp");
+    lua_rawget(L, -2);
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        lua_pop(L, 1);
+        return TRAIL_OK;
+    }
+    trail__lua_registry_get(L, &parser_key);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 2);
+        return TRAIL_OK;
+    }
+    lua_insert(L, -2);
+    lua_call(L, 1, 2);
+    if (!trail__lua_to_int64(L, -2, &event->timestamp_us)) {
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            reason = lua_tostring(L, -1);
+        }
+        err->status = TRAIL_INVALID;
+        snprintf(err->text, sizeof err->text, "%sfield 'timestamp': %.440s",
+                 prefix_of(position).text, reason);
+        return TRAIL_INVALID;
+    }
+    lua_pop(L, 2);
+    return TRAIL_OK;
+}
+
 /* ---- the second pass --------------------------------------------------------------- */
 
 static int fail_type(lua_State *L, size_t position, const char *name,
@@ -134,10 +169,14 @@ static trail_text string_value(lua_State *L, size_t position, const char *name)
     return trail__lua_text(L, -1);
 }
 
-static int64_t time_value(lua_State *L, size_t position)
+/* 'parsed_us' is what the first pass made of words, if there were any. */
+static int64_t time_value(lua_State *L, int64_t parsed_us, size_t position)
 {
     int64_t time_us = 0;
 
+    if (lua_type(L, -1) == LUA_TSTRING && parsed_us != TRAIL_TIME_NONE) {
+        return parsed_us;
+    }
     if (lua_type(L, -1) != LUA_TNUMBER) {
         fail_type(L, position, "timestamp", "an integer (microseconds)");
     }
@@ -182,7 +221,7 @@ static trail_status set_field(lua_State *L, const event_field *field, trail_even
         status = id_value(L, position, id, err);
         break;
     case FIELD_TIMESTAMP:
-        event->timestamp_us = time_value(L, position);
+        event->timestamp_us = time_value(L, event->timestamp_us, position);
         break;
     case FIELD_DETAILS_JSON:
         if (event->details.data != NULL) {
@@ -245,7 +284,8 @@ static trail_status first_pass(lua_State *L, int index, trail__lua_batch *batch,
 
         trail_event_init(&batch->events[i]);
         push_event(L, index, position);
-        if (encode_details(L, e, &batch->events[i], position, err) != TRAIL_OK) {
+        if (encode_details(L, e, &batch->events[i], position, err) != TRAIL_OK ||
+            parse_time(L, &batch->events[i], position, err) != TRAIL_OK) {
             return err->status;
         }
         lua_pop(L, 1);
@@ -343,7 +383,16 @@ trail_status trail__lua_batch_read(lua_State *L, int index, trail__lua_batch *ba
 
 /* ---- the module -------------------------------------------------------------------- */
 
-/* core.check(event) -> true | nil, message, code */
+void trail__lua_check_single(lua_State *L, int index, const char *function)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    if (!lua_isnoneornil(L, index + 1)) {
+        luaL_error(L, "%s takes one event or one list of events", function);
+    }
+    lua_settop(L, index);
+}
+
+/* core.check(event or list) -> true | nil, message, code */
 static int l_check(lua_State *L)
 {
     trail__lua_batch batch;
@@ -351,7 +400,7 @@ static int l_check(lua_State *L)
     trail_error err;
     size_t i;
 
-    lua_settop(L, 1);
+    trail__lua_check_single(L, 1, "check");
     if (trail__lua_batch_read(L, 1, &batch, &encoder, &err) != TRAIL_OK) {
         return trail__lua_failure(L, &err);
     }
@@ -367,9 +416,21 @@ static int l_check(lua_State *L)
     return 1;
 }
 
+/* core.set_time_parser(f): timestamps may be strings from now on, and f(string) gives
+ * microseconds, or nil and a message. */
+static int l_set_time_parser(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    trail__lua_registry_set(L, &parser_key);
+    return 0;
+}
+
 void trail__lua_open_event(lua_State *L)
 {
-    static const luaL_Reg functions[] = { { "check", l_check }, { NULL, NULL } };
+    static const luaL_Reg functions[] = { { "check", l_check },
+                                          { "set_time_parser", l_set_time_parser },
+                                          { NULL, NULL } };
 
     luaL_setfuncs(L, functions, 0);
 }

@@ -165,6 +165,7 @@ static void push_receipt(lua_State *L, const trail_receipt *receipt)
     lua_setfield(L, -2, "event_hash");
     lua_pushboolean(L, receipt->duplicate);
     lua_setfield(L, -2, "duplicate");
+    trail__lua_set_kind(L, TRAIL__LUA_RECEIPT);
 }
 
 /* seq, receipt - or for a list: seqs, receipts */
@@ -198,7 +199,7 @@ static int l_append(lua_State *L)
     trail_status status;
     trail *handle;
 
-    lua_settop(L, 2);
+    trail__lua_check_single(L, 2, "append");
     status = trail__lua_batch_read(L, 2, &batch, &encoder, &err);
     /* Asked only now: reading the tables can run a finalizer that closes the log. */
     handle = trail__lua_handle(log);

@@ -32,8 +32,10 @@ static trail_status set_details(lua_State *L, trail_text details, bool as_text,
         return TRAIL_OK;
     }
     if (trail__lua_decode(L, details, err) != TRAIL_OK) {
-        err->status = TRAIL_CORRUPT; /* the door let in nothing but JSON */
-        return TRAIL_CORRUPT;
+        if (err->status != TRAIL_NO_MEMORY) {
+            err->status = TRAIL_CORRUPT; /* the door let in nothing but JSON */
+        }
+        return err->status;
     }
     lua_setfield(L, -2, "details");
     return TRAIL_OK;
@@ -79,6 +81,7 @@ trail_status trail__lua_push_record(lua_State *L, const trail_record *record,
     lua_createtable(L, 0, RECORD_KEYS);
     trail__lua_push_u64(L, record->seq);
     lua_setfield(L, -2, "seq");
+    trail__lua_set_kind(L, TRAIL__LUA_RECORD);
     if (!record->readable) {
         set_unreadable(L, record);
         return TRAIL_OK;

@@ -175,7 +175,8 @@ static void push_report(lua_State *L, const trail_report *report)
     trail__lua_set_class(L, &report_key);
 }
 
-/* report | nil, message, "corrupt", report | nil, message, code */
+/* Anything but a whole check that found nothing wrong fails an assert: report |
+ * nil, message, "corrupt" or "stopped", report | nil, message, code. */
 static int finish(lua_State *L, const verify_request *request, trail_status status,
                   const trail_report *report, const trail_error *err)
 {
@@ -185,11 +186,15 @@ static int finish(lua_State *L, const verify_request *request, trail_status stat
     if (status != TRAIL_OK) {
         return trail__lua_failure(L, err);
     }
-    if (report->fault == TRAIL_FAULT_NONE) {
+    if (report->fault == TRAIL_FAULT_NONE && report->complete) {
         push_report(L, report);
         return 1;
     }
     trail__lua_failure_text(L, TRAIL_CORRUPT, report->text);
+    if (report->fault == TRAIL_FAULT_NONE) {
+        lua_pop(L, 1);
+        lua_pushliteral(L, "stopped");
+    }
     push_report(L, report);
     return 4;
 }

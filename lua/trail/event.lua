@@ -7,6 +7,8 @@ local event = {}
 -- Names in the order of docs/events.md, then those that were defined later.
 event.names = {}
 local definitions = {}
+-- By event_type; of several definitions for one type the first.
+local by_type = {}
 
 -- What marks a list as an array, which matters when it is empty; the face puts trail.array here.
 event.array = function(list) return list end
@@ -17,6 +19,7 @@ local EVENT_FIELDS = {
   request_id = true, timestamp = true, id = true,
   details_json = true, -- details as JSON text, which log:append takes too
 }
+local RESULTS = { success = true, failure = true, partial_success = true }
 -- What the door asks of every event.
 local FILLED = { "action", "resource_type", "resource_id", "result" }
 -- What every constructor takes besides its own arguments.
@@ -89,6 +92,7 @@ end
 local function compile(name, spec)
   local definition = {
     name = name,
+    event_type = spec.event_type or name,
     fixed = {},
     required = {},
     defaults = copy(spec.defaults or {}),
@@ -114,9 +118,15 @@ local function compile(name, spec)
   return definition
 end
 
+-- Takes the place of what has the same name.
 local function add(name, spec)
+  if not definitions[name] then event.names[#event.names + 1] = name end
   definitions[name] = compile(name, spec)
-  event.names[#event.names + 1] = name
+  by_type = {}
+  for i = #event.names, 1, -1 do
+    local definition = definitions[event.names[i]]
+    by_type[definition.event_type] = definition
+  end
 end
 
 -- The arguments with defaults, or nil and what is wrong with their names.
@@ -168,11 +178,17 @@ local function merge_details(definition, args)
 end
 
 -- The event of a definition from its arguments; what was given stands, the rest is filled in.
--- nil and a message if a details argument is not what it must be.
+-- nil and a message if an argument is not what it must be; the engine would see that too, but a
+-- field that is computed of it would take the blame.
 local function fill(definition, args)
-  local filled = { event_type = definition.name }
+  local filled = { event_type = definition.event_type }
   for field in pairs(EVENT_FIELDS) do
-    if args[field] ~= nil then filled[field] = args[field] end
+    local value = args[field]
+    if value ~= nil and type(value) ~= "string" and field ~= "details" and field ~= "timestamp" then
+      return nil, string.format("%s: '%s' must be a string, not a %s", definition.name, field,
+        type(value))
+    end
+    if value ~= nil then filled[field] = value end
   end
   for field, value in pairs(definition.fixed) do
     if type(value) == "function" then value = value(args) end
@@ -182,6 +198,18 @@ local function fill(definition, args)
   if message then return nil, message end
   filled.details = details
   return filled
+end
+
+-- What the check function of the definition says: nil if nothing; else the message, and true if
+-- it is the function that is wrong. What it means by true or false nobody can know.
+local function run_check(definition, args)
+  if not definition.check then return nil end
+  local message, more = definition.check(args)
+  if type(message) == "string" then return definition.name .. ": " .. message, false end
+  if message == nil and more == nil then return nil end
+  local found = "a " .. type(message)
+  if message == nil then found = "nil and a " .. type(more) end
+  return definition.name .. ": check must return a message or nil, not " .. found, true
 end
 
 -- Build an event. Returns it; or nil, message and true for a mistake in the program (an unknown,
@@ -198,11 +226,11 @@ local function build(definition, args)
   end
   message = missing(definition, known)
   if message then return nil, message, true end
-  local filled
+  local filled, mistake
   filled, message = fill(definition, known)
   if not filled then return nil, message, true end
-  message = definition.check and definition.check(known)
-  if message then return nil, definition.name .. ": " .. tostring(message), false end
+  message, mistake = run_check(definition, known)
+  if message then return nil, message, mistake end
   return filled
 end
 
@@ -218,12 +246,12 @@ function event.build(name, args, level)
   return nil, message, "invalid"
 end
 
--- Fill in what a flat event leaves out, if its event_type is a name known here; other events
+-- Fill in what a flat event leaves out, if its event_type is one known here; other events
 -- come back as they are. For words from a command line: numbers may come as text, every field
 -- of an event may be given. 'fields' is not changed. Throws nothing of its own:
 -- nil, message, "invalid" if an argument is unknown, or missing and nothing else stands for it.
 function event.complete(fields)
-  local definition = definitions[fields.event_type]
+  local definition = by_type[fields.event_type]
   if not definition then return fields end
   local given, own = {}, {}
   for key, value in pairs(fields) do
@@ -252,8 +280,8 @@ function event.complete(fields)
         string.format("%s: '%s' is missing", definition.name, field), "invalid"
     end
   end
-  message = definition.check and not missing(definition, known) and definition.check(known)
-  if message then return nil, definition.name .. ": " .. tostring(message), "invalid" end
+  message = not missing(definition, known) and run_check(definition, known)
+  if message then return nil, message, "invalid" end
   return filled
 end
 
@@ -264,7 +292,7 @@ end
 ---- define ------------------------------------------------------------------------------------
 
 local SPEC_KEYS = {
-  action = true, resource_type = true, resource_id = true, result = true,
+  event_type = true, action = true, resource_type = true, resource_id = true, result = true,
   required = true, optional = true, defaults = true, details = true, check = true,
 }
 
@@ -289,7 +317,7 @@ local function check_names(key, list)
     if not is_identifier(name) then
       return string.format("%s[%d] must be the name of an argument", key, i)
     end
-    if name == "event_type" then return key .. ": event_type is the name of the definition" end
+    if name == "event_type" then return key .. ": event_type is part of the definition" end
     if seen[name] then return string.format("%s: '%s' stands there twice", key, name) end
     seen[name] = true
   end
@@ -335,6 +363,23 @@ local function check_places(spec)
   return nil
 end
 
+-- What the engine would refuse every time.
+local function check_fixed(spec)
+  local event_type = spec.event_type
+  if event_type ~= nil then
+    if type(event_type) ~= "string" then return "event_type must be a string" end
+    local _, count = event_type:gsub("[^\128-\191]", "")
+    if count < 1 or count > 100 then return "event_type must have 1 to 100 characters" end
+    if event_type:find("^trail%.") then return "event_type: 'trail.' is the engine's own prefix" end
+  end
+  local result = spec.result or (spec.defaults and spec.defaults.result)
+  if type(result) == "string" and not RESULTS[result] then
+    return string.format("result is '%s', must be success, failure or partial_success",
+      result:sub(1, 100))
+  end
+  return nil
+end
+
 local function check_spec(spec)
   if type(spec) ~= "table" then return "the definition must be a table" end
   for key in pairs(spec) do
@@ -349,6 +394,7 @@ local function check_spec(spec)
   if spec.check ~= nil and type(spec.check) ~= "function" then return "check must be a function" end
   return check_names("required", spec.required) or check_names("optional", spec.optional)
     or check_names("details", spec.details) or check_defaults(spec) or check_places(spec)
+    or check_fixed(spec)
 end
 
 -- Define the event 'name'. 'methods' (may be nil) holds names that are taken. Defining a name
@@ -360,18 +406,14 @@ function event.define(name, spec, methods, level)
   level = level and level + 1 or 2
   if not is_identifier(name) then
     error(string.format(
-      "define: '%s' must be a letter and up to 99 letters, digits or _, and no word of Lua",
-      tostring(name)), level)
+      "define: '%s' must be a letter and up to 99 letters, digits or _, and no word of Lua "
+      .. "(any other type goes into event_type)", tostring(name)), level)
   end
   local taken = builtin[name] or (methods and methods[name] ~= nil and not definitions[name])
   if taken then error(string.format("define: '%s' is already a method of a log", name), level) end
   local message = check_spec(spec)
   if message then error(string.format("define '%s': %s", name, message), level) end
-  if definitions[name] then
-    definitions[name] = compile(name, spec)
-  else
-    add(name, spec)
-  end
+  add(name, spec)
 end
 
 ---- the twelve --------------------------------------------------------------------------------

@@ -39,9 +39,20 @@ local function check_value(key, value)
   end
   if key == "result" and not RESULTS[value] then
     -- To find nothing would look like good news.
-    refuse("result is '%s', must be success, failure or partial_success", value:sub(1, 100))
+    refuse("filter 'result' is '%s', must be success, failure or partial_success",
+      value:sub(1, 100))
   end
   return value
+end
+
+local function refuse_empty(key)
+  refuse("filter '%s' is an empty list, which nothing can match", key)
+end
+
+local function check_not(key, excluded)
+  if type(excluded) == "table" and excluded["not"] ~= nil then
+    mistake("filter '%s' has a \"not\" inside a \"not\"", key)
+  end
 end
 
 -- A string as it is, or the list part of a table as a list of its own.
@@ -61,12 +72,10 @@ local function match(key, given)
   if type(given) ~= "table" then return matched end
   local excluded = given["not"]
   if excluded == nil then
-    if #matched == 0 then refuse("%s is an empty list, which nothing can match", key) end
+    if #matched == 0 then refuse_empty(key) end
     return matched
   end
-  if type(excluded) == "table" and excluded["not"] ~= nil then
-    mistake("filter '%s' has a \"not\" inside a \"not\"", key)
-  end
+  check_not(key, excluded)
   excluded = values(key, excluded)
   if excluded[1] == nil and type(excluded) == "table" then
     excluded = nil -- none of nothing
@@ -82,11 +91,13 @@ local function whole(key, given, least)
     and given > -9e15 and given < 9e15 then
     number = tointeger(given)
   elseif type(given) == "number" then
-    refuse("%s is %s, must be a whole number", key, tostring(given))
+    refuse("filter '%s' is %s, must be a whole number below 9e15", key, tostring(given))
   else
     mistake("filter '%s' must be a number, not a %s", key, type(given))
   end
-  if number < least then refuse("%s is %d, must be at least %d", key, number, least) end
+  if number < least then
+    refuse("filter '%s' is %d, must be at least %d", key, number, least)
+  end
   return number
 end
 
@@ -95,25 +106,92 @@ local function instant(key, given, now_us)
     mistake("filter '%s' must be a time in words or in microseconds, not a %s", key, type(given))
   end
   local us, message = time.parse(given, now_us)
-  if not us then refuse("%s: %s", key, message) end
+  if not us then refuse("filter '%s': %s", key, message) end
   return us
 end
 
-local function seq_range(plain, given)
-  if type(given) ~= "table" then
-    plain.seq_first = whole("seq", given, 1)
-    plain.seq_last = plain.seq_first
-    return
+---- ranges of seqs; 0 stands for an open end ---------------------------------------------------
+
+-- "5", "5..9", "5..", "..9"
+local function range_of_text(text)
+  local first, last = text:match("^(%d*)%.%.(%d*)$")
+  if not first then
+    first = text:match("^%d+$") or ""
+    last = first
   end
-  for key in pairs(given) do
-    if key ~= 1 and key ~= 2 then mistake("filter 'seq' is a number or { first, last }") end
+  if first == "" and last == "" then
+    refuse("filter 'seq' is '%s', must be such as 5, 5..9, 5.. or ..9", text:sub(1, 100))
   end
-  if given[1] ~= nil then plain.seq_first = whole("seq", given[1], 1) end
-  if given[2] ~= nil then plain.seq_last = whole("seq", given[2], 1) end
+  return { first == "" and 0 or whole("seq", tonumber(first), 1),
+    last == "" and 0 or whole("seq", tonumber(last), 1) }
 end
 
+-- The numbers in { first, last }; either may be nil.
+local function range_of_pair(pair)
+  for key in pairs(pair) do
+    if key ~= 1 and key ~= 2 and key ~= "not" then
+      mistake("filter 'seq' takes numbers as { first, last }; "
+        .. "in a list each is a string, or a range of its own: { \"5\", { 7, 9 } }")
+    end
+  end
+  return { pair[1] == nil and 0 or whole("seq", pair[1], 1),
+    pair[2] == nil and 0 or whole("seq", pair[2], 1) }
+end
+
+local function range_of(given)
+  if type(given) == "number" then return range_of_pair({ given, given }) end
+  if type(given) == "string" then return range_of_text(given) end
+  if type(given) ~= "table" then
+    mistake("filter 'seq' must be a number, a string such as \"5..9\", { first, last }, "
+      .. "a list of those or { [\"not\"] = ... }, not a %s", type(given))
+  end
+  if given["not"] ~= nil then mistake("filter 'seq' has a \"not\" inside a list") end
+  return range_of_pair(given)
+end
+
+-- What is given besides "not" as a list of ranges. Two plain numbers are one range; a string or
+-- a table among them makes it a list.
+local function ranges_of(given)
+  if type(given) ~= "table" then return { range_of(given) } end
+  local count, is_list = 0, false
+  for key, value in pairs(given) do
+    if key ~= "not" then
+      count = count + 1
+      is_list = is_list or type(value) ~= "number"
+    end
+  end
+  if count == 0 then return {} end
+  if not is_list then return { range_of_pair(given) } end
+  local ranges = {}
+  for i = 1, count do ranges[i] = range_of(given[i]) end
+  return ranges
+end
+
+local function read_seq(plain, given)
+  local ranges, excluded = ranges_of(given), nil
+  if type(given) == "table" then excluded = given["not"] end
+  if excluded ~= nil then
+    check_not("seq", excluded)
+    local not_ranges = ranges_of(excluded)
+    plain.not_ranges = #not_ranges > 0 and not_ranges or nil
+  elseif #ranges == 0 then
+    refuse_empty("seq")
+  end
+  if #ranges == 1 and not plain.not_ranges then
+    plain.seq_first = ranges[1][1] > 0 and ranges[1][1] or nil
+    plain.seq_last = ranges[1][2] > 0 and ranges[1][2] or nil
+  elseif #ranges > 0 then
+    plain.ranges = ranges
+  end
+end
+
+---- the other keys ----------------------------------------------------------------------------
+
 local READERS = {
-  seq = seq_range,
+  seq = read_seq,
+  -- What became of seq, for a filter that is normalised twice.
+  ranges = function(plain, given) plain.ranges = given end,
+  not_ranges = function(plain, given) plain.not_ranges = given end,
   seq_first = function(plain, given) plain.seq_first = whole("seq_first", given, 1) end,
   seq_last = function(plain, given) plain.seq_last = whole("seq_last", given, 1) end,
   limit = function(plain, given) plain.limit = whole("limit", given, 0) end,
@@ -148,49 +226,92 @@ local function read_all(given, now_us)
       mistake("unknown filter key '%s'", tostring(key))
     end
   end
+  if given.seq ~= nil and (given.seq_first or given.seq_last) then
+    mistake("filter 'seq' is given twice")
+  end
   return plain, where
 end
 
 ---- the builder -------------------------------------------------------------------------------
 
-local Builder = {}
-Builder.__index = Builder
+local STATE = {} -- the key under which a builder keeps what it was given
+local methods = {}
+local Builder = { __index = methods }
+local METHOD_OF = {} -- key of a filter → name of the method
+
+-- Put a condition into one of the three tables of the state; what is given twice would hide one
+-- of the two. Throws 'level' calls up.
+local function add(builder, slot, key, value, level)
+  local state = builder[STATE][slot]
+  if value == nil then error(("filter '%s': a value is missing"):format(key), level + 1) end
+  if state[key] ~= nil then error(("filter '%s' is given twice"):format(key), level + 1) end
+  state[key] = value
+end
+
+-- Add what may have a "not" in it, as its two halves.
+local function add_match(builder, key, given, level)
+  if type(given) ~= "table" or given["not"] == nil then
+    add(builder, "matched", key, given, level + 1)
+    return
+  end
+  local matched = {}
+  for k, value in pairs(given) do
+    if k ~= "not" then matched[k] = value end
+  end
+  if next(matched) ~= nil then add(builder, "matched", key, matched, level + 1) end
+  add(builder, "excluded", key, given["not"], level + 1)
+end
+
+local LIST_HINT = "; give a list: {...}"
+
+local function check_count(key, count, count_max, hint, level)
+  if count <= count_max then return end
+  error(("filter '%s' takes one value, not %d%s"):format(key, count, hint), level + 1)
+end
 
 local function put(key)
-  return function(self, value)
-    if value == nil then error("filter '" .. key .. "': a value is missing", 2) end
-    if self.filter[key] ~= nil then error("filter '" .. key .. "' is given twice", 2) end
-    self.filter[key] = value
+  return function(self, ...)
+    check_count(key, select("#", ...), 1, "", 2)
+    add(self, "single", key, (...), 2)
     return self
   end
 end
 
 -- The conditions of a field: :user{...} sets the list, :not_user{...} its "not".
 local function put_match(key, negate)
-  return function(self, value)
-    if value == nil then error("filter '" .. key .. "': a value is missing", 2) end
-    local slot = negate and "excluded" or "matched"
-    if self[slot][key] ~= nil then error("filter '" .. key .. "' is given twice", 2) end
-    self[slot][key] = value
+  return function(self, ...)
+    check_count(key, select("#", ...), 1, LIST_HINT, 2)
+    if negate then
+      add(self, "excluded", key, (...), 2)
+    else
+      add_match(self, key, (...), 2)
+    end
     return self
   end
 end
 
-local function built(builder)
-  local given = {}
-  for key, value in pairs(builder.filter) do given[key] = value end
-  for key, value in pairs(builder.matched) do given[key] = value end
-  for key, value in pairs(builder.excluded) do
-    local matched = given[key]
-    local both = { ["not"] = value }
-    if type(matched) == "table" then
-      for k, v in pairs(matched) do both[k] = v end
-    elseif matched ~= nil then
-      both[1] = matched
+-- :seq(5), :seq("5..9"), :seq{...}; with two arguments the first and the last, nil for an open end
+local function put_seq(negate)
+  return function(self, ...)
+    local count, first, last = select("#", ...), ...
+    check_count("seq", count, 2, LIST_HINT, 2)
+    local value = first
+    if count == 2 then
+      for _, bound in pairs({ first, last }) do
+        if type(bound) ~= "number" then
+          error("filter 'seq' takes two numbers, the first and the last; give a list: {...}", 2)
+        end
+      end
+      value = { first, last }
+      if next(value) == nil then value = nil end
     end
-    given[key] = both
+    if negate then
+      add(self, "excluded", "seq", value, 2)
+    else
+      add_match(self, "seq", value, 2)
+    end
+    return self
   end
-  return given
 end
 
 for method, key in pairs({
@@ -198,33 +319,78 @@ for method, key in pairs({
   resource_id = "resource_id", result = "result", request_id = "request_id", ip = "ip_address",
   id = "id",
 }) do
-  Builder[method] = put_match(key, false)
-  Builder["not_" .. method] = put_match(key, true)
+  methods[method] = put_match(key, false)
+  methods["not_" .. method] = put_match(key, true)
+  METHOD_OF[key] = method
 end
-for _, key in ipairs({ "since", "limit", "order", "after" }) do Builder[key] = put(key) end
-Builder.until_ = put("until")
-
--- :seq(5), :seq(5, 9), :seq(nil, 9)
-function Builder:seq(first, last)
-  if first == nil and last == nil then error("filter 'seq': a value is missing", 2) end
-  if self.filter.seq ~= nil then error("filter 'seq' is given twice", 2) end
-  self.filter.seq = (last == nil and first) or { first, last }
-  return self
-end
+methods.seq, methods.not_seq = put_seq(false), put_seq(true)
+for _, key in ipairs({ "since", "limit", "order", "after" }) do methods[key] = put(key) end
+methods.until_ = put("until")
+METHOD_OF["until"] = "until_"
 
 -- Several conditions must all hold; the first one that says no ends it.
-function Builder:where(condition)
+function methods:where(...)
+  local condition = ...
+  check_count("where", select("#", ...), 1, "", 2)
   if type(condition) ~= "function" then
     error("filter 'where' must be a function, not a " .. type(condition), 2)
   end
-  local before = self.filter.where
-  self.filter.where = before and function(e) return before(e) and condition(e) end or condition
+  local state = self[STATE].single
+  local before = state.where
+  state.where = before and function(e) return before(e) and condition(e) end or condition
   return self
 end
 
--- An empty builder; every method returns it, and it goes wherever a filter table goes.
-function filter.builder()
-  return setmetatable({ filter = {}, matched = {}, excluded = {} }, Builder)
+-- An assignment would change nothing, and a filter that is not there finds everything.
+function Builder.__newindex(_, key)
+  local method = METHOD_OF[key] or (type(key) == "string" and methods[key] and key)
+  if not method then error(("unknown filter key '%s'"):format(tostring(key)), 2) end
+  error(("filter '%s' cannot be assigned: use :%s(...)"):format(key, method), 2)
+end
+
+-- What the builder was given, as a filter table.
+local function built(builder)
+  local state, given = builder[STATE], {}
+  for key, value in pairs(state.single) do given[key] = value end
+  for key, value in pairs(state.matched) do given[key] = value end
+  for key, value in pairs(state.excluded) do
+    local matched = given[key]
+    local both = { ["not"] = value }
+    if type(matched) == "table" then
+      for k, v in pairs(matched) do both[k] = v end
+    elseif key == "seq" and type(matched) == "number" then
+      both[1] = { matched, matched } -- a number alone would be the first of a range
+    else
+      both[1] = matched
+    end
+    given[key] = both
+  end
+  return given
+end
+
+-- A value as Lua would write it; of a long list the beginning.
+local function show(value)
+  if type(value) == "string" then return (("%q"):format(value):gsub("\\\n", "\\n")) end
+  if type(value) ~= "table" then
+    return type(value) == "function" and "function" or tostring(value)
+  end
+  local parts, last = {}, 0
+  for key in pairs(value) do last = type(key) == "number" and key > last and key or last end
+  for i = 1, math.min(last, 10) do parts[i] = show(value[i]) end
+  if last > 10 then parts[11] = "..." end
+  if value["not"] ~= nil then parts[#parts + 1] = "[\"not\"] = " .. show(value["not"]) end
+  return "{ " .. table.concat(parts, ", ") .. " }"
+end
+
+function Builder:__tostring()
+  local given, parts = built(self), {}
+  for key, value in pairs(given) do
+    local name = key == "until" and "[\"until\"]" or tostring(key)
+    parts[#parts + 1] = name .. " = " .. show(value)
+  end
+  if #parts == 0 then return "trail.filter{}" end
+  table.sort(parts)
+  return "trail.filter{ " .. table.concat(parts, ", ") .. " }"
 end
 
 ---- the door ----------------------------------------------------------------------------------
@@ -244,6 +410,23 @@ function filter.normalise(given, now_us, level)
   if getmetatable(fault) ~= Fault then error(fault, 0) end
   if fault.throw then error(fault.message, level) end
   return nil, fault.message, "invalid"
+end
+
+-- A builder that begins with a filter table, or as a copy of another builder, or empty. Every
+-- method returns it, and it goes wherever a filter table goes. Throws what a program got wrong.
+function filter.builder(given, ...)
+  if select("#", ...) > 0 then error("trail.filter takes one filter table", 2) end
+  filter.normalise(given, nil, 2)
+  local builder = setmetatable({ [STATE] = { single = {}, matched = {}, excluded = {} } }, Builder)
+  if getmetatable(given) == Builder then given = built(given) end
+  for key, value in pairs(given or {}) do
+    if IS_FIELD[key] or key == "seq" then
+      add_match(builder, key, value, 2)
+    else
+      builder[STATE].single[key] = value
+    end
+  end
+  return builder
 end
 
 return filter

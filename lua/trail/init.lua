@@ -1,8 +1,9 @@
 -- init.lua - `require "trail"`: the face of the engine in Lua; docs/lua.md says what it promises.
--- Level: over trail.core (C) and the pure modules time, event, filter, query.
+-- Level: over trail.core (C) and the pure modules time, escape, event, filter, query.
 -- SPDX-License-Identifier: MIT
 
 local core = require "trail.core"
+local escape = require "trail.escape"
 local event = require "trail.event"
 local filter = require "trail.filter"
 local query = require "trail.query"
@@ -20,55 +21,24 @@ local trail = {
   decode = core.decode,
   now = core.now,
   uuid5 = core.uuid5,
+  check = core.check,
   filter = filter.builder,
 }
 
 local methods = core.log_methods
 local core_append, core_count = methods.append, methods.count
 
----- append: a timestamp may be words ----------------------------------------------------------
+-- A timestamp of an event, for append and check, may be words.
+core.set_time_parser(time.parse)
 
--- The event with its timestamp as microseconds; itself if it has no words to translate.
-local function with_time(one)
-  local words = type(one) == "table" and rawget(one, "timestamp")
-  if type(words) ~= "string" then return one end
-  local us, message = time.parse(words, core.now())
-  if not us then return nil, "field 'timestamp': " .. message end
-  local changed = {}
-  for key, value in pairs(one) do changed[key] = value end
-  changed.timestamp = us
-  return changed
+-- Call a function of the core. What it throws is a mistake of whoever called the method 'name':
+-- it is thrown on from there, 'level' calls up.
+local function call_core(name, level, method, log, argument)
+  local good, value, more, code = pcall(method, log, argument)
+  if good then return value, more, code end
+  if type(value) ~= "string" or value == "not enough memory" then error(value, 0) end
+  error((value:gsub("to '%?'", "to '" .. name .. "'", 1)), level + 1)
 end
-
--- The same for a list; the list is copied only if one of its events was.
-local function list_with_times(list)
-  local changed
-  for i = 1, #list do
-    local one, message = with_time(list[i])
-    if message then return nil, "event " .. i .. ": " .. message end
-    if one ~= list[i] and not changed then
-      changed = {}
-      for key, value in pairs(list) do changed[key] = value end
-    end
-    if changed then changed[i] = one end
-  end
-  return changed or list
-end
-
-local function append(log, events)
-  local message
-  if type(events) == "table" then
-    if rawget(events, 1) ~= nil then
-      events, message = list_with_times(events)
-    else
-      events, message = with_time(events)
-    end
-    if message then return nil, message, "invalid" end
-  end
-  return core_append(log, events)
-end
-
-methods.append = append
 
 ---- query and count ---------------------------------------------------------------------------
 
@@ -81,7 +51,10 @@ function methods.count(log, given)
   local plain, where, code = filter.normalise(given, nil, 2)
   if not plain then return nil, where, code end
   if where then return query.count(log, plain, where) end
-  return core_count(log, plain)
+  local count, message
+  count, message, code = call_core("count", 2, core_count, log, plain)
+  if not count then return nil, message, code end
+  return count
 end
 
 ---- events with a name ------------------------------------------------------------------------
@@ -90,7 +63,10 @@ local function add_method(name)
   methods[name] = function(log, args)
     local filled, message, code = event.build(name, args, 2)
     if not filled then return nil, message, code end
-    return append(log, filled)
+    local seq, receipt
+    seq, receipt, code = call_core(name, 2, core_append, log, filled)
+    if not seq then return nil, receipt, code end
+    return seq, receipt
   end
 end
 
@@ -122,5 +98,34 @@ function trail.time(words, now_us)
 end
 
 trail.format_time = time.format
+
+---- one line for print ------------------------------------------------------------------------
+
+-- A caller may have changed the table, so nothing is certain about its values.
+local function word(value)
+  if value == nil then return "-" end
+  return escape.text(tostring(value))
+end
+
+local function hash_of(head)
+  return word(head.seq) .. ":" .. word(head.event_hash)
+end
+
+-- As trail verify --expect-head takes it.
+core.head_meta.__tostring = hash_of
+
+function core.receipt_meta.__tostring(receipt)
+  return string.format("seq %s, id %s, event_hash %s%s", word(receipt.seq), word(receipt.id),
+    word(receipt.event_hash), receipt.duplicate and ", was there already" or "")
+end
+
+function core.record_meta.__tostring(record)
+  if record.readable == false then return "seq " .. word(record.seq) .. ": unreadable" end
+  local good, happened = pcall(time.format, record.timestamp)
+  return string.format("seq %s: %s %s %s %s %s %s %s%s", word(record.seq),
+    good and happened or word(record.timestamp), word(record.event_type), word(record.user_id),
+    word(record.action), word(record.resource_type), word(record.resource_id),
+    word(record.result), record.result_error and " (" .. word(record.result_error) .. ")" or "")
+end
 
 return trail

@@ -62,6 +62,11 @@ end
 
 Query.__close = Query.close
 
+function Query:__tostring()
+  return string.format("trail query (%s, at seq %s, %d entries looked at)",
+    self.core and "open" or "ended", tostring(self.seq or "-"), self:scanned())
+end
+
 -- Start a query on 'log'. 'options' go to the core as they are. Throws, 'level' calls up, for
 -- anything that is wrong with the filter: a loop must not end quietly.
 function query.new(log, given, options, level)
@@ -90,6 +95,8 @@ function query.count(log, plain, where)
     if not good then
       -- A cursor throws a text without a code; counting meets the same fault and has one.
       message, code = select(2, log:count(plain))
+      -- Unless it is over: memory may be there again.
+      if not code and record:find("memory", 1, true) then code = "no_memory" end
       return nil, message or record, code or "corrupt"
     end
     if not record then return count end
