@@ -4,6 +4,12 @@
 --
 --     lua5.4 examples/count_failures.lua audit.trail
 
+if #arg ~= 1 then
+  io.stderr:write("usage: lua5.4 count_failures.lua DIR    (DIR is a trail)\n")
+  os.exit(2)
+end
+
+local escape = require "trail.escape"
 local trail = require "trail"
 
 local log = assert(trail.open(arg[1], { read_only = true }))
@@ -25,7 +31,8 @@ end)
 for _, name in ipairs(names) do
   local places = 0
   for _ in pairs(addresses[name]) do places = places + 1 end
-  print(("%5d  %-32s from %d %s"):format(failures[name], name, places,
-    places == 1 and "address" or "addresses"))
+  -- Whoever fails to log in chooses the name: it must not command the terminal.
+  print(("%5d  from %d %-9s  %s"):format(failures[name], places,
+    places == 1 and "address" or "addresses", escape.text(name)))
 end
 log:close()

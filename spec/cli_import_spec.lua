@@ -86,11 +86,13 @@ describe("JSON Lines", function()
       line(1), "nonsense\n", line(2, '"usr":1,'), line(3, '"user_id":5,'), line(4):gsub("success", "ok"), "[1]\n",
       '{"a":1,"a":2}\n', line(5, '"ip_address":"300.0.0.1",'), line(6, '"timestamp":"soon",'),
       line(7, '"id":"x",'), line(8, '"user_id":"\255",'), line(9),
+      line(10, '"details":' .. ("["):rep(129) .. ("]"):rep(129) .. ","),
     }))
     local code, out, err = trail(dir, "import t in")
     local reports = {}
     for report in err:gmatch("[^\n]+") do reports[#reports + 1] = report end
-    assert.equal(11, #reports, err)
+    assert.equal(12, #reports, err)
+    assert.equal("in:13: nested more than 32 deep", table.remove(reports, 11))
     for i = 1, 10 do
       assert.equal("in:" .. i + 1 .. ": ", reports[i]:match("^in:%d+: "), err)
     end
@@ -100,10 +102,25 @@ describe("JSON Lines", function()
     assert.truthy(reports[4]:find("'result'", 1, true), err)
     assert.truthy(reports[7]:find("'ip_address'", 1, true), err)
     assert.truthy(reports[8]:find("'timestamp'", 1, true), err)
-    assert.equal("12 read, 2 stored, 0 already there, 10 refused, 0 skipped (N events/s)", without_rate(reports[11]))
+    assert.equal("13 read, 2 stored, 0 already there, 11 refused, 0 skipped (N events/s)", without_rate(reports[11]))
     assert.equal("", out)
     assert.equal(5, code)
     assert.equal("1 9", stored(dir))
+  end)
+
+  -- Goal: the sample in docs/import.md is what is printed.
+  -- Method: make the input that it tells of, and compare the whole block; only the speed differs.
+  it("are reported as docs/import.md shows it", function()
+    local sample = support.read_file("docs/import.md"):match("```\n(auth%.jsonl:17: .-)```")
+    local dir = fresh()
+    trail(dir, "import t", many(1, 2, true))
+    local lines = {}
+    for i = 1, 1233 do lines[i] = line(i, id_of(i)) end
+    lines[17] = lines[17]:gsub('"success"', '"ok"')
+    support.write_file(dir .. "/auth.jsonl", table.concat(lines))
+    local code, _, err = trail(dir, "import t auth.jsonl")
+    assert.equal(without_rate(sample), without_rate(err))
+    assert.equal(5, code)
   end)
 
   it("stop at the first bad line if told to", function()
@@ -337,6 +354,63 @@ end }
     assert.equal("6 read, 2 stored, 0 already there, 4 refused, 0 skipped (N events/s)", reports[5])
     assert.equal(5, code)
     assert.equal("1 2", stored(dir))
+  end)
+
+  -- Goal: whatever a map does to its context, every message says where the input stands.
+  -- Method: overwrite file and line, and close the table; then a bad line, and a refused event.
+  it("may spoil its context", function()
+    local code, err, dir = with_map(EVENT .. [[
+local seen = {}
+return { map = function(line, context)
+  seen[#seen + 1] = context.file .. ":" .. context.line
+  context.file, context.line = {}, "x"
+  if line == "close" then setmetatable(context, { __index = error, __newindex = error }).line = nil end
+  if line == "bad" then return nil, "a bad line" end
+  if line == "no" then local e = event(1); e.result = "no"; return e end
+  if line == "end" then return event(table.concat(seen, " ")) end
+end }
+]], "", "bad\nno\nclose\nbad\nend\n")
+    assert.equal("stdin:1: a bad line\nstdin:2: field 'result' is 'no', must be success, failure or partial_success\n"
+      .. "stdin:4: a bad line\n5 read, 1 stored, 0 already there, 3 refused, 1 skipped (N events/s)\n", err)
+    assert.equal(5, code)
+    assert.equal("stdin:1 stdin:2 stdin:3 stdin:4 stdin:5", stored(dir))
+  end)
+
+  -- Goal: an error object is no internal error, whatever it is.
+  -- Method: everything that can be raised and is no text, from each function of a map.
+  it("may raise or give as a reason what is no text", function()
+    local code, err, dir = with_map(EVENT .. [[
+local function raise(raised) error(setmetatable({}, { __tostring = raised })) end
+local CASES = {
+  table = function() error({}) end,
+  ["nil"] = function() error() end,
+  no = function() error(false) end,
+  number = function() error(5) end,
+  words = function() raise(function() return "in words" end) end,
+  throws = function() raise(function() error("no") end) end,
+  wrong = function() raise(function() return {} end) end,
+  reason = function() return nil, {} end,
+  meta = function() return setmetatable(event("good"), { __index = error, __pairs = error, __len = error }) end,
+  key = function() return { [{}] = 1 } end,
+}
+return { map = function(line) return CASES[line]() end }
+]], "", "table\nnil\nno\nnumber\nwords\nthrows\nwrong\nreason\nkey\n")
+    local none = "an error that is no text "
+    assert.equal("stdin:1: " .. none .. "(a table)\nstdin:2: " .. none .. "(nil)\nstdin:3: " .. none .. "(a boolean)\n"
+      .. "stdin:4: 5\nstdin:5: in words\nstdin:6: " .. none .. "(a table)\nstdin:7: " .. none .. "(a table)\n"
+      .. "stdin:8: " .. none .. "(a table)\nstdin:9: unknown field 'table'\n"
+      .. "9 read, 0 stored, 0 already there, 9 refused, 0 skipped (N events/s)\n", err)
+    assert.equal(5, code)
+    assert.equal("", stored(dir))
+    for source, message in pairs({
+      ["error()"] = "--map: " .. none .. "(nil)", ["error({})"] = "--map: " .. none .. "(a table)",
+      ["return { map = print, start = function() error({}) end }"] = "m.lua: " .. none .. "(a table)",
+      ["return { map = print, [{}] = 1 }"] = "--map: m.lua: unknown key 'table'",
+    }) do
+      code, err = with_map(source)
+      assert.equal("trail: " .. message .. "\n", err)
+      assert.equal(2, code)
+    end
   end)
 
   it("may keep state, but not give one table twice", function()

@@ -13,6 +13,8 @@ describe("make demo", function()
     for _, line in ipairs {
       "1. A trail, and two kinds of logs in it", "93 stored", "57 stored", "0 stored, 93 already there",
       "  $ trail verify altered.trail\n", "Everything above happened as promised.",
+      "\n        1  from 1 address    root from 192.0.2.1 port 22 ssh2\n",
+      "tried to forge a line of the log by his user name, \"root from 192.0.2.1 port 22 ssh2\"",
     } do
       assert.is_truthy(out:find(line, 1, true), line .. " is not in\n" .. out)
     end
@@ -40,6 +42,27 @@ describe("make demo", function()
     assert.matches("This is not what the demo promises", err)
     _, left = support.run("ls -A " .. dir)
     assert.equal("", left)
+  end)
+
+  -- Goal: the first example of the Lua API says how it is called, and prints nothing hostile.
+  -- Method: no trail, two of them; then a name that would colour the terminal.
+  it("has an example that explains itself", function()
+    local env = ("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lua/?.so;;' lua5.4 examples/count_failures.lua")
+      :format(support.B)
+    for _, words in ipairs { "", " a b" } do
+      local code, out, err = support.run(env .. words)
+      assert.equal("usage: lua5.4 count_failures.lua DIR    (DIR is a trail)\n", err)
+      assert.equal("", out)
+      assert.equal(2, code)
+    end
+    local path = support.tmpdir() .. "/t"
+    local log = assert(require "trail".open(path))
+    assert(log:auth_attempt { user_id = "\27[31mred", result = "failure", ip_address = "192.0.2.1" })
+    log:close()
+    local code, out, err = support.run(env .. " " .. path)
+    assert.equal("    1  from 1 address    \\x1b[31mred\n", out)
+    assert.equal("", err)
+    assert.equal(0, code)
   end)
 
   -- Goal: the sample files are those of the generator, and nothing real is in them.

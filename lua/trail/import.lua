@@ -22,6 +22,30 @@ for name in ("seq recorded_at previous_hash event_hash entry who details_part"):
   ENGINE_FIELDS[name] = true
 end
 
+-- ---- words for what went wrong -------------------------------------------------------------
+
+-- What was raised, or given as a reason, as a text. A script may raise anything.
+local function error_text(raised)
+  local kind = type(raised)
+  if kind == "string" then return raised end
+  if kind == "number" then return tostring(raised) end
+  local meta = debug.getmetatable(raised)
+  if meta and rawget(meta, "__tostring") then
+    local good, text = pcall(tostring, raised)
+    if good and type(text) == "string" then return text end
+  end
+  return ("an error that is no text (%s)"):format(kind == "nil" and "nil" or "a " .. kind)
+end
+
+-- The value of a JSON text; nil, a message, and whether it was too deep. Only details may be
+-- deep, and what the decoder bears is more than what they may be.
+function import.decode(trail, text)
+  local value, message = trail.decode(text)
+  if value ~= nil then return value end
+  if find(message, "^nested deeper than") then return nil, "nested more than 32 deep", true end
+  return nil, message, false
+end
+
 -- ---- lines --------------------------------------------------------------------------------
 
 -- A function that gives one line after the other, without its end: line, or nil at the end of
@@ -72,10 +96,17 @@ end
 
 -- ---- JSON Lines ---------------------------------------------------------------------------
 
+local function shown_key(key)
+  local kind = type(key)
+  return (kind == "string" or kind == "number") and tostring(key) or kind
+end
+
 -- What a key that must not be there makes of an event: a message, or nil.
 local function unknown_field(event)
-  for key in pairs(event) do
-    if not EVENT_FIELDS[key] then return "unknown field '" .. tostring(key) .. "'" end
+  for key in next, event do
+    if not EVENT_FIELDS[key] then
+      return ("unknown field '%s'"):format(shown_key(key))
+    end
   end
   return nil
 end
@@ -117,11 +148,11 @@ end
 -- ("skipped", "own": an event that the engine made itself, "bad") and for "bad" the reason.
 -- 'unbase64' (may be nil) is needed to take details exactly as an export has them.
 function import.json_lines(trail, unbase64)
-  local null, decode = trail.null, trail.decode
+  local null = trail.null
   return function(line)
     if not find(line, "%S") then return nil, "skipped" end
     if not find(line, "^[ \t]*{") then return nil, "bad", "not a JSON object" end
-    local event, message = decode(line)
+    local event, message = import.decode(trail, line)
     if event == nil then return nil, "bad", message end
     if event.trail_export ~= nil then return nil, "skipped" end
     if event.unreadable == true and event.stored ~= nil then
@@ -153,15 +184,15 @@ local MAP_KEYS = { map = "function", files = "boolean", lines = "boolean", optio
 
 local function check_map(map)
   if type(map) ~= "table" then return "it returns no table" end
-  for key, value in pairs(map) do
-    if not MAP_KEYS[key] then return "unknown key '" .. tostring(key) .. "'" end
+  for key, value in next, map do
+    if not MAP_KEYS[key] then return ("unknown key '%s'"):format(shown_key(key)) end
     if type(value) ~= MAP_KEYS[key] then
       return ("'%s' must be a %s"):format(key, MAP_KEYS[key])
     end
   end
   if not map.map then return "the function 'map' is missing" end
   if map.files and map.lines then return "'files' and 'lines' exclude each other" end
-  for key, help in pairs(map.options or {}) do
+  for key, help in next, map.options or {} do
     if type(key) ~= "string" or type(help) ~= "string" then
       return "'options' must be a table of name = \"help\""
     end
@@ -184,7 +215,7 @@ function import.load_map(path)
   chunk, message = (rawget(_G, "loadstring") or load)(text, "@" .. path)
   if not chunk then return nil, message end
   local good, map = pcall(chunk)
-  if not good then return nil, tostring(map) end
+  if not good then return nil, error_text(map) end
   message = check_map(map)
   if message then return nil, path .. ": " .. message end
   return map
@@ -193,7 +224,7 @@ end
 -- The options of a map, for a message: sorted lines "  name  help".
 function import.option_lines(map)
   local names, width = {}, 0
-  for name in pairs(map.options or {}) do
+  for name in next, map.options or {} do
     names[#names + 1] = name
     width = math.max(width, #name)
   end
@@ -227,7 +258,7 @@ function import.new(options)
     on_bad = options.on_bad or function() end,
     on_batch = options.on_batch or function() end,
     interrupted = options.interrupted or function() return false end,
-    context = { set = options.set or {}, trail = options.trail },
+    context = { set = options.set or {}, trail = options.trail }, at_file = nil, at_line = nil,
     read = 0, stored = 0, duplicate = 0, refused = 0, skipped = 0, own = 0, bytes = 0,
     events = {}, places = {}, bad = {}, seen = {}, count = 0,
   }, Job)
@@ -240,7 +271,7 @@ function Job:start()
   if not self.map or not self.map.start then return nil end
   local good, message = pcall(self.map.start, self.context)
   if good and (message == nil or type(message) == "string") then return message end
-  return good and "the map's 'start' must return a text or nothing" or tostring(message)
+  return good and "the map's 'start' must return a text or nothing" or error_text(message)
 end
 
 -- A message of the batch, kept until the batch is stored, so that they come in order.
@@ -280,7 +311,7 @@ end
 local function try_append(job, list)
   local good, seqs, receipts, code = pcall(job.append, list)
   if good then return seqs, receipts, code end
-  return nil, (tostring(seqs):gsub("^[^\n]-%.lua:%d+: ", "")), "invalid"
+  return nil, (error_text(seqs):gsub("^[^\n]-%.lua:%d+: ", "")), "invalid"
 end
 
 local function part_of(list, first, last)
@@ -331,7 +362,7 @@ function Job:flush()
 end
 
 function Job:place(prefix)
-  return { file = self.context.file, line = self.context.line, prefix = prefix }
+  return { file = self.at_file, line = self.at_line, prefix = prefix }
 end
 
 -- An input that cannot become an event.
@@ -375,18 +406,24 @@ end
 
 -- What the map made of an input.
 function Job:take(result, reason)
-  if result == nil and reason ~= nil then return self:refuse(tostring(reason)) end
+  if result == nil and reason ~= nil then return self:refuse(error_text(reason)) end
   if result == nil or (type(result) == "table" and next(result) == nil) then
     self.skipped = self.skipped + 1
     return true
   end
-  if type(result) ~= "table" or result[1] == nil then return self:take_one(result) end
-  for index = 1, #result do
-    local done, message, code = self:take_one(result[index], ("event %d: "):format(index))
+  if type(result) ~= "table" or rawget(result, 1) == nil then return self:take_one(result) end
+  for index = 1, rawlen(result) do
+    local done, message, code = self:take_one(rawget(result, index), ("event %d: "):format(index))
     if not done then return nil, message, code end
     if self.stopped then break end
   end
   return true
+end
+
+-- The map may do what it likes with its context; where we are is kept elsewhere.
+function Job:tell_place()
+  rawset(self.context, "file", self.at_file)
+  rawset(self.context, "line", self.at_line)
 end
 
 function Job:input(text)
@@ -395,8 +432,9 @@ function Job:input(text)
     return self:refuse(("the line is longer than %d bytes"):format(LINE_LEN_MAX))
   end
   if self.map then
+    self:tell_place()
     local good, result, reason = pcall(self.map.map, text, self.context)
-    if not good then return self:refuse(tostring(result)) end
+    if not good then return self:refuse(error_text(result)) end
     return self:take(result, reason)
   end
   local event, fate, reason = self.from_json(text)
@@ -423,7 +461,7 @@ end
 
 function Job:file_lines(name, handle)
   local next_line = import.line_reader(handle, function(len) self.bytes = self.bytes + len end)
-  local context, interrupted = self.context, self.interrupted
+  local interrupted = self.interrupted
   local number = 0
   while not self.stopped and not interrupted() do
     local line, message = next_line()
@@ -432,7 +470,7 @@ function Job:file_lines(name, handle)
       return true
     end
     number = number + 1
-    context.line = number
+    self.at_line = number
     local done, code
     done, message, code = self:input(line)
     if not done then return nil, message, code end
@@ -444,7 +482,7 @@ end
 -- job is over. A job that was stopped or interrupted reads nothing more.
 function Job:file(name, handle)
   if self.stopped or self.interrupted() then return true end
-  self.context.file, self.context.line = name, nil
+  self.at_file, self.at_line = name, nil
   if self.map and self.map.files then return self:whole_file(name, handle) end
   return self:file_lines(name, handle)
 end

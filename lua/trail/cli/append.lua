@@ -17,10 +17,13 @@ local append = {
   epilog = [[
 Keys: event_type, user_id, action, resource_type, resource_id, result, result_error, ip_address,
 user_agent, request_id, timestamp (a time in words), id (a UUID), details (a JSON text) and
-details.NAME: one entry of details; true, false, null and numbers are taken as such, all else is
-text. For the event types that trail knows (auth_attempt, workflow_execution, secret_access ...)
-action and resource are filled in, and their own arguments (duration_ms, workflow_id, scopes ...)
-are keys too.
+details.NAME: one entry of details. For the event types that trail knows (auth_attempt,
+workflow_execution, secret_access ...) action and resource are filled in, and their own arguments
+(docs/events.md) are keys too.
+
+A VALUE is text, except: details.NAME, changes, old_value and new_value are JSON if they are JSON
+(5, true, null, {"a":1}, [], "5" with its quotes), else text (007, hello); duration_ms is a number;
+allowed is true or false; scopes is read,write or a JSON list.
 
 With - one JSON object a line is read from standard input, and each is stored before the next is
 read. The first bad line ends it. For many events use trail import, which is much faster.
@@ -35,28 +38,35 @@ Examples:
 }
 
 function append.define(command)
-  command:argument("dir"):argname("DIR"):description("the trail")
-  command:argument("pairs"):argname("KEY=VALUE"):args("+")
+  command:argument("DIR"):target("dir"):description("the trail")
+  command:argument("KEY=VALUE"):target("pairs"):args("+")
     :description("fields of the event, or - for JSON Lines on standard input")
   options.add_output(command, { "line", "json" })
 end
 
--- JSON where it looks like it, else text: 5, true, null, but "007" and "1.2.3.4" are texts.
-local function detail_value(text)
-  local is_number = text:match("^%-?[1-9]%d*$") or text:match("^%-?0$")
-    or text:match("^%-?%d+%.%d+$") or text:match("^%-?%d+%.?%d*[eE][+-]?%d+$")
-  if is_number or text == "true" or text == "false" or text == "null" then
-    local value, message = trail.decode(text)
-    if not message then return value end
-  end
-  return text
-end
-
-local function details_value(text)
-  local value, message = trail.decode(text)
-  if value == nil then terminal.fail(terminal.USAGE, "details: %s", message) end
+-- JSON, or the text does not stand for an event: that is refused as the engine would.
+local function json_value(key, text)
+  local value, message = import.decode(trail, text)
+  if value == nil then terminal.fail(terminal.IO, "%s: %s", key, message) end
   return value
 end
+
+-- JSON if it is JSON, else text: 5, null and {"a":1}, but "007", "1.2.3.4" and " 5" are texts.
+local function any_value(key, text)
+  if text:match("^%s") or text:match("%s$") then return text end
+  local value, message, too_deep = import.decode(trail, text)
+  if too_deep then terminal.fail(terminal.IO, "%s: %s", key, message) end
+  if value == nil then return text end
+  return value
+end
+
+local function list_value(key, text)
+  return text:sub(1, 1) == "[" and json_value(key, text) or text
+end
+
+-- How the text of a key becomes a value, where it is not simply the text.
+local VALUES = { details = json_value, changes = any_value, old_value = any_value,
+  new_value = any_value, scopes = list_value }
 
 local function put(fields, name, key, value)
   if fields[name] ~= nil then terminal.fail(terminal.USAGE, "'%s' is given twice", key) end
@@ -72,10 +82,11 @@ local function event_from(pairs_given)
     local name = key:match("^details%.(.+)$")
     if name then
       details = details or {}
-      put(details, name, key, detail_value(text))
+      put(details, name, key, any_value(key, text))
     else
+      local read = VALUES[key]
       local value = text
-      if key == "details" then value = details_value(text) end
+      if read then value = read(key, text) end
       put(fields, key, key, value)
     end
   end

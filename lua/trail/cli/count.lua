@@ -20,7 +20,7 @@ Examples:
 }
 
 function count.define(command)
-  command:argument("dir"):argname("DIR"):description("the trail")
+  command:argument("DIR"):target("dir"):description("the trail")
   options.add_filters(command)
 end
 

@@ -9,7 +9,7 @@ local terminal = require("trail.cli.terminal")
 
 local create = {
   usage = "Usage: trail init DIR [--origin NAME] [--size-max SIZE] [--map-size SIZE] [-o FORMAT]",
-  description = "Make a new trail in the directory DIR, which must not exist yet or be empty.",
+  description = "Make a new trail, the directory DIR, which must not exist yet.",
   epilog = [[
 Prints the id of the new log and its head: the sequence number and hash of its last event. Event 1
 is the trail's creation. Note the head down somewhere else: trail verify --expect-head compares.
@@ -20,7 +20,7 @@ Examples:
 }
 
 function create.define(command)
-  command:argument("dir"):argname("DIR"):description("the directory to make")
+  command:argument("DIR"):target("dir"):description("the directory to make")
   command:option("--origin"):argname("NAME")
     :description("name of this log, part of its first hash (default: trail)")
   command:option("--size-max"):argname("SIZE")

@@ -1,5 +1,5 @@
 -- export.lua - trail export: events with the bytes that prove them, to a file or stdout.
--- Level: cli; requires trail.host, trail.format, the terminal, the store and the shared flags.
+-- Level: cli; requires trail.host, trail.format, the terminal, store, target and shared flags.
 -- SPDX-License-Identifier: MIT
 
 local escape = require("trail.escape")
@@ -7,6 +7,7 @@ local format = require("trail.format")
 local host = require("trail.host")
 local options = require("trail.cli.options")
 local store = require("trail.cli.store")
+local target = require("trail.cli.target")
 local terminal = require("trail.cli.terminal")
 local trail = require("trail")
 
@@ -23,6 +24,8 @@ complete: it holds every event up to the head that the header names. An entry th
 written as it is stored: {"seq":N,"unreadable":true,"stored":"..."}.
 trail import reads an export back.
 
+FILE appears when it is complete; until then it is FILE.part. It must not lie within DIR.
+
 csv is for spreadsheets: no stored bytes, and cells that look like formulas are disarmed by a
 leading ' (--csv-raw: they are not).
 
@@ -32,37 +35,13 @@ Examples:
 }
 
 function export.define(command)
-  command:argument("dir"):argname("DIR"):description("the trail")
-  command:argument("file"):argname("FILE"):args("?"):description("where to (default: stdout)")
+  command:argument("DIR"):target("dir"):description("the trail")
+  command:argument("FILE"):target("file"):args("?"):description("where to (default: stdout)")
   options.add_filters(command)
   command:option("--output"):hidden_name("-o"):argname("FORMAT"):choices({ "jsonl", "csv" })
     :description("jsonl or csv (default: jsonl) (-o)")
-  command:flag("--force"):description("write over FILE if it exists")
+  command:flag("--force"):description("replace FILE if it exists")
   command:flag("--csv-raw"):description("csv: do not disarm cells that look like formulas")
-end
-
--- ---- where it goes ------------------------------------------------------------------------
-
--- A function that writes text to the file or to stdout, and one that ends it.
-local function open_target(path, force)
-  if not path or path == "-" then return terminal.out, terminal.flush end
-  if not force then
-    local old = io.open(path, "rb")
-    if old then
-      old:close()
-      terminal.fail(terminal.IO, "%s exists; --force writes over it", path)
-    end
-  end
-  local handle, message = io.open(path, "wb")
-  if not handle then terminal.fail(terminal.IO, "cannot write %s", message) end
-  handle:setvbuf("full", 65536)
-
-  local function check(done, reason)
-    if not done then
-      terminal.fail(terminal.IO, "cannot write %s: %s; it is not complete", path, reason)
-    end
-  end
-  return function(text) check(handle:write(text)) end, function() check(handle:close()) end
 end
 
 -- ---- what is written ----------------------------------------------------------------------
@@ -107,7 +86,7 @@ local function show_progress(total, path)
 end
 
 -- Write what the filter finds. Returns how many events, and how many of them were unreadable.
-local function write_all(found, write, progress)
+local function write_records(found, write, progress)
   local count, unreadable = 0, 0
   store.guarded(function()
     for record in found do
@@ -120,10 +99,48 @@ local function write_all(found, write, progress)
   return count, unreadable
 end
 
+-- Ctrl-C removes the file that is not complete; on standard output it ends us as always.
+local function stop_on_interrupt(plan)
+  if plan.is_stdout or plan.in_place then return function() end end
+  host.catch_interrupt()
+  return function()
+    if host.interrupted() then
+      terminal.fail(terminal.INTERRUPTED, "interrupted; %s was not written", plan.path)
+    end
+  end
+end
+
+-- The same while a condition says no to one event after the other.
+local function ask_first(filter, ask)
+  local test = filter.where
+  if test then
+    filter.where = function(record)
+      ask()
+      return test(record)
+    end
+  end
+end
+
+-- Write the whole export to a file. Returns what write_records returns.
+local function write_all(file, found, args, info, words, ask)
+  local function put(text) file:write(text) end
+  local csv = args.output == "csv"
+  local writer = csv and format.writer("csv", { out = put, csv_raw = args.csv_raw })
+  if not csv then put(header(info, words)) end
+  local count, unreadable = write_records(found, function(record)
+    ask()
+    if writer then writer:write(record) else put(line_of(record)) end
+  end, show_progress(info.head.seq, args.file))
+  if writer then writer:finish() end
+  file:finish()
+  return count, unreadable
+end
+
 function export.run(args)
   local filter, condition = options.filter(args)
   local words = options.filter_words(args)
   local csv = args.output == "csv"
+  local plan = target.plan(args.file, args.dir, args.force)
   local log = store.open(args.dir)
   local info, message, status = log:info()
   if not info then terminal.fail_status(status, message) end
@@ -131,16 +148,16 @@ function export.run(args)
   filter.unreadable = not csv
   -- Complete means: up to the head that the header names, whatever is appended meanwhile.
   if not words then filter.seq = { 1, info.head.seq } end
+  local ask = stop_on_interrupt(plan)
+  ask_first(filter, ask)
   local found = store.query(log, filter, { details = "text", bytes = not csv })
 
-  local put, finish = open_target(args.file, args.force)
-  local writer = csv and format.writer("csv", { out = put, csv_raw = args.csv_raw })
-  if not csv then put(header(info, words)) end
-  local count, unreadable = write_all(found, function(record)
-    if writer then writer:write(record) else put(line_of(record)) end
-  end, show_progress(info.head.seq, args.file))
-  if writer then writer:finish() end
-  finish()
+  local file = target.open(plan)
+  local good, count, unreadable = pcall(write_all, file, found, args, info, words, ask)
+  if not good then
+    file:abandon()
+    error(count, 0)
+  end
   log:close()
 
   if condition then condition.report() end

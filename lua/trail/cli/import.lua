@@ -20,8 +20,8 @@ local import = {
   description = "Store many events: JSON Lines, or whatever a map makes events of.",
   epilog = [[
 Reads the FILEs one after the other; - is standard input, and so is no FILE at all. Without --map
-each line is one event as a JSON object with the keys of trail append; what trail log -o jsonl and
-trail export print can be read back. A map is a Lua script that turns other input into events
+each line is one event: a JSON object whose keys are the fields of an event. What trail log -o jsonl
+and trail export print can be read back. A map is a Lua script that turns other input into events
 (docs/import.md says how; examples/ has two). It is a program and runs with your rights.
 
 Events that carry an id are not stored twice, so an import may be repeated.
@@ -38,8 +38,8 @@ Examples:
 }
 
 function import.define(command)
-  command:argument("dir"):argname("DIR"):description("the trail")
-  command:argument("files"):argname("FILE"):args("*"):description("what to read")
+  command:argument("DIR"):target("dir"):description("the trail")
+  command:argument("FILE"):target("files"):args("*"):description("what to read")
   command:option("--map"):argname("FILE.lua"):description("a Lua script that makes events")
   command:option("--set"):argname("KEY=VALUE"):count("*"):description("an option of the map")
   command:option("--on-error"):argname("WHAT"):choices({ "skip", "stop" })

@@ -27,8 +27,8 @@ A trail is a directory. Try:
   trail verify audit.trail
 
 Exit codes: 0 ok; 1 nothing matched (log, show, count); 2 wrong usage; 3 verification failed;
-4 the trail is missing, taken, locked, unreadable or damaged; 5 input or output failed, the trail
-is full, or events were refused; 130 interrupted.]]
+4 the trail is missing, locked, unreadable or damaged, or init finds something there already;
+5 input or output failed, the trail is full, or an event was refused; 130 interrupted.]]
 
 -- ---- the parser ---------------------------------------------------------------------------
 
@@ -54,7 +54,7 @@ local function parser_for(wanted)
   for _, entry in ipairs(COMMANDS) do
     local command = parser:command(entry[1]):add_help(false):summary(entry[2])
     if entry[1] == "help" then
-      command:argument("command"):args("?")
+      command:argument("COMMAND"):target("command"):args("?")
     elseif entry[1] == wanted then
       chosen, module = command, module_of(entry)
       command:usage(module.usage):description(module.description):epilog(module.epilog)
@@ -113,6 +113,21 @@ local function join_values(words, takes)
   return joined
 end
 
+-- A flag that holds one value takes the last of several without a word: note which one it was.
+-- Returns a function that gives its name, or nil.
+local function watch_for_twice(command)
+  local twice
+  for _, option in ipairs(command._options) do
+    if option._maxcount == 1 and option._maxargs > 0 then
+      option:action(function(result, target, value)
+        if result[target] ~= nil then twice = twice or option._name end
+        result[target] = value
+      end)
+    end
+  end
+  return function() return twice end
+end
+
 -- ---- the commands -------------------------------------------------------------------------
 
 local function print_help(name)
@@ -141,8 +156,9 @@ local function dispatch(words)
   if name == "-h" or name == "--help" then return print_help(nil) end
   if name == "help" then return print_help(words[2]) end
   local parser, command, module = parser_for(name)
-  local rest = { name }
+  local rest, twice = { name }, nil
   if command then
+    twice = watch_for_twice(command)
     local joined = join_values({ table.unpack(words, 2) }, value_flags(command))
     if not joined then return print_help(name) end
     for _, word in ipairs(joined) do rest[#rest + 1] = word end
@@ -151,6 +167,10 @@ local function dispatch(words)
   if not good then
     terminal.fail(terminal.USAGE, "%s (%s)", (args:gsub("\n", ". ")),
       command and "trail help " .. name or "trail help")
+  end
+  if twice() then terminal.fail(terminal.USAGE, "%s is given twice", twice()) end
+  if args.dir == "" then
+    terminal.fail(terminal.USAGE, "DIR is empty; it is the name of a trail's directory")
   end
   return module.run(args)
 end

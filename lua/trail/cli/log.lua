@@ -29,7 +29,7 @@ Examples:
 }
 
 function log_command.define(command)
-  command:argument("dir"):argname("DIR"):description("the trail")
+  command:argument("DIR"):target("dir"):description("the trail")
   options.add_filters(command)
   command:option("--number"):hidden_name("-n"):argname("N"):description("at most N events (-n)")
   command:flag("-r --reverse"):description("newest first")

@@ -46,21 +46,38 @@ function options.add_filters(command)
     :description("happened at or after: \"2 hours ago\", yesterday, 2026-11-24, 10:30 ... (-S)"))
   add(command:option("--until"):hidden_name("-U"):argname("TIME")
     :description("happened before that time (-U)"))
-  add(command:option("--seq"):argname("A..B")
+  add(command:option("--seq"):count("*"):argname("A..B")
     :description("only these sequence numbers: 10..20, 10.., ..20 or 10"))
-  add(command:option("--where"):argname("EXPR")
+  command:option("--not-seq"):count("*"):argname("A..B"):hidden(true)
+  add(command:option("--where"):count("*"):argname("EXPR")
     :description("keep events for which this Lua expression is true: 'details.gold > 100'"))
   command:group("Filters", table.unpack(group))
 end
 
 options.FILTER_HELP = [[
-A filter flag given several times means any of the values; different flags must all hold. Each
-of the flags from --user to --id has a twin that excludes: --not-user ID, --not-type TYPE ...
-Times are UTC unless they name a zone (2026-11-24T10:00:00+01:00).]]
+The flags from --user to --id, and --seq, may be given several times and then mean any of the
+values. Each has a twin that excludes: --not-user ID, --not-type TYPE, --not-seq A..B ...
+Several --where must all be true. --since and --until are given once. Different flags must all
+hold. Times are UTC unless they name a zone (2026-11-24T10:00:00+01:00).]]
+
+local FLAG_OF = { since = "--since", ["until"] = "--until", seq = "--seq", after = "--after" }
+for _, match in ipairs(MATCHES) do FLAG_OF[match[2]] = "--" .. match[1] end
+
+-- What the engine says of a key of a filter, said of the flag.
+function options.in_flags(message)
+  return (message:gsub("^filter '([%w_]+)'", FLAG_OF))
+end
+
+-- More than any trail holds; every number up to here is exact everywhere.
+local NUMBER_DIGITS_MAX = 15
 
 -- A whole number of at least 'least' from the command line.
 function options.number(flag, text, least)
-  local number = text:match("^%d+$") and #text <= 18 and tonumber(text)
+  local digits = text:match("^0*(%d+)$")
+  if digits and #digits > NUMBER_DIGITS_MAX then
+    terminal.fail(terminal.USAGE, "%s %s is too large", flag, text)
+  end
+  local number = digits and tonumber(digits)
   if not number or number < least then
     terminal.fail(terminal.USAGE, "%s wants a whole number of at least %d, not '%s'", flag, least,
       text)
@@ -80,22 +97,32 @@ function options.size(flag, text)
   return number * math.tointeger(1024 ^ power)
 end
 
-local function seq_range(text)
+-- "10..20", "10..", "..20", "10" → { first, last }; one of the two may be nil.
+local function seq_range(flag, text)
   if text:match("^%d+$") then
-    local number = options.number("--seq", text, 1)
+    local number = options.number(flag, text, 1)
     return { number, number }
   end
   local first, last = text:match("^(%d*)%.%.(%d*)$")
   if not first or (first == "" and last == "") then
-    terminal.fail(terminal.USAGE, "--seq wants 10..20, 10.., ..20 or 10, not '%s'", text)
+    terminal.fail(terminal.USAGE, "%s wants 10..20, 10.., ..20 or 10, not '%s'", flag, text)
   end
   local range = {}
-  if first ~= "" then range[1] = options.number("--seq", first, 1) end
-  if last ~= "" then range[2] = options.number("--seq", last, 1) end
+  if first ~= "" then range[1] = options.number(flag, first, 1) end
+  if last ~= "" then range[2] = options.number(flag, last, 1) end
   if range[1] and range[2] and range[1] > range[2] then
-    terminal.fail(terminal.USAGE, "--seq %s is empty: it ends before it begins", text)
+    terminal.fail(terminal.USAGE, "%s %s is empty: it ends before it begins", flag, text)
   end
   return range
+end
+
+-- What --seq and --not-seq say, for the filter; nil if neither was given.
+local function seq_ranges(args)
+  local any, none = {}, {}
+  for _, text in ipairs(args.seq or {}) do any[#any + 1] = seq_range("--seq", text) end
+  for _, text in ipairs(args.not_seq or {}) do none[#none + 1] = seq_range("--not-seq", text) end
+  if #none > 0 then any["not"] = none end
+  return next(any) and any or nil
 end
 
 local function instant(flag, text)
@@ -134,14 +161,14 @@ function options.filter(args)
   end
   if args.since then filter.since = instant("--since", args.since) end
   if args["until"] then filter["until"] = instant("--until", args["until"]) end
-  if args.seq then filter.seq = seq_range(args.seq) end
+  filter.seq = seq_ranges(args)
   local condition
-  if args.where then
+  if args.where and #args.where > 0 then
     condition = where.compile(args.where)
     filter.where = condition.test
   end
   local plain, message = require("trail.filter").normalise(filter)
-  if not plain then terminal.fail(terminal.USAGE, "%s", message) end
+  if not plain then terminal.fail(terminal.USAGE, "%s", options.in_flags(message)) end
   return filter, condition
 end
 
@@ -213,8 +240,8 @@ function options.filter_words(args)
     -- "7 days ago" would mean something else tomorrow.
     if args[flag] then add(flag, time.format(instant("--" .. flag, args[flag]))) end
   end
-  for _, flag in ipairs({ "seq", "where" }) do
-    if args[flag] then add(flag, args[flag]) end
+  for _, flag in ipairs({ "seq", "not-seq", "where" }) do
+    add(flag, args[flag:gsub("-", "_")] or {})
   end
   return #words > 0 and words or nil
 end

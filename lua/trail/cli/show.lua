@@ -22,8 +22,8 @@ Examples:
 }
 
 function show.define(command)
-  command:argument("dir"):argname("DIR"):description("the trail")
-  command:argument("event"):argname("SEQ|ID"):description("its sequence number or its id")
+  command:argument("DIR"):target("dir"):description("the trail")
+  command:argument("SEQ|ID"):target("event"):description("its sequence number or its id")
   options.add_output(command, { "line", "json", "jsonl" })
 end
 

@@ -18,7 +18,7 @@ Nothing is checked: that is what trail verify does.]],
 }
 
 function stat.define(command)
-  command:argument("dir"):argname("DIR"):description("the trail")
+  command:argument("DIR"):target("dir"):description("the trail")
   options.add_output(command, { "line", "json" })
 end
 

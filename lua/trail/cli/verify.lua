@@ -1,10 +1,12 @@
 -- verify.lua - trail verify: recompute everything and say what is wrong.
--- Level: cli; requires trail, the terminal and the shared flags.
+-- Level: cli; requires trail, the terminal, the store and the shared flags.
 -- SPDX-License-Identifier: MIT
 
+local escape = require("trail.escape")
 local facts = require("trail.cli.facts")
 local format = require("trail.format")
 local options = require("trail.cli.options")
+local store = require("trail.cli.store")
 local terminal = require("trail.cli.terminal")
 local trail = require("trail")
 
@@ -24,7 +26,7 @@ Examples:
 }
 
 function verify.define(command)
-  command:argument("dir"):argname("DIR"):description("the trail")
+  command:argument("DIR"):target("dir"):description("the trail")
   command:option("--expect-head"):argname("SEQ:HASH")
     :description("the trail must hold this event with this hash")
   command:flag("-q --quiet"):description("print nothing if all is right")
@@ -63,23 +65,35 @@ local function facts_of(report)
   }
 end
 
+local function print_lines(report)
+  if report.ok then
+    terminal.out(("ok: %s\nhead %d:%s\n"):format(escape.text(report.text), report.head.seq,
+      report.head.event_hash))
+    return
+  end
+  terminal.out(("FAILED: %s: %s\n"):format(report.fault, escape.text(report.text)))
+  -- A chain that was written anew agrees with its hashes; that would be no comfort.
+  if report.first_bad_seq > 1 and report.last_good_seq > 0 and report.fault ~= "head" then
+    terminal.out(("entries 1 to %d agree with their hashes\n"):format(report.last_good_seq))
+  end
+end
+
 function verify.run(args)
   local request = { progress = show_progress() }
   if args.expect_head then request.expect_head = expected_head(args.expect_head) end
   local report, message, status, bad = trail.verify(args.dir, request)
   terminal.clear_progress()
   report = report or bad
-  if not report then terminal.fail_status(status, message) end
-  if args.output == "json" then
-    if not (args.quiet and report.ok) then terminal.out(facts.json(facts_of(report)) .. "\n") end
-  elseif report.ok then
-    if not args.quiet then
-      terminal.out(("ok: %s\nhead %d:%s\n"):format(require("trail.escape").text(report.text),
-        report.head.seq, report.head.event_hash))
+  if not report then
+    if status == "not_found" then store.fail_open(args.dir, message, status) end
+    terminal.fail_status(status, message)
+  end
+  if not (args.quiet and report.ok) then
+    if args.output == "json" then
+      terminal.out(facts.json(facts_of(report)) .. "\n")
+    else
+      print_lines(report)
     end
-  else
-    terminal.out(("FAILED: %s: %s\n"):format(report.fault,
-      require("trail.escape").text(report.text)))
   end
   return report.ok and terminal.OK or terminal.FAILED
 end

@@ -1,4 +1,4 @@
--- where.lua - the Lua expression behind --where, asked of one record after the other.
+-- where.lua - the Lua expressions behind --where, asked of one record after the other.
 -- Level: cli; requires trail, trail.format and the terminal.
 -- SPDX-License-Identifier: MIT
 --
@@ -53,13 +53,18 @@ local function is_absence(message)
     or message:find("compare nil", 1, true)
 end
 
--- A condition: test(record) → boolean, and report(), which says on stderr on how many events
--- the expression failed.
-function where.compile(text)
+-- One expression: test(record) → boolean, and report(), which says on stderr on how many events
+-- it failed.
+local function compile_one(text)
   local state = { failed = 0 }
   local chunk, message = load("return " .. text, "=--where", "t", environment(state))
   if not chunk then
     terminal.fail(terminal.USAGE, "--where: %s", (message:gsub("^%-%-where:%d+: ", "")))
+  end
+  -- "return" alone is right Lua, and would find nothing.
+  if not load("local _ = " .. text, "=--where", "t") then
+    terminal.fail(terminal.USAGE,
+      "--where is empty; it wants a Lua expression such as details.gold > 100")
   end
 
   local function test(record)
@@ -82,6 +87,24 @@ function where.compile(text)
   end
 
   return { test = test, report = report }
+end
+
+-- Several expressions, which must all be true: the same two functions. The first one that says
+-- no ends it.
+function where.compile(texts)
+  local conditions = {}
+  for index, text in ipairs(texts) do conditions[index] = compile_one(text) end
+  return {
+    test = function(record)
+      for _, condition in ipairs(conditions) do
+        if not condition.test(record) then return false end
+      end
+      return true
+    end,
+    report = function()
+      for _, condition in ipairs(conditions) do condition.report() end
+    end,
+  }
 end
 
 return where
