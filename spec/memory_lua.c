@@ -19,9 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { TRIES_MAX = 20000, SEQ_MAX = 60, LOAD_STEP = 53, LOAD_ALL = 400 };
+enum { TRIES_MAX = 20000, SEQ_MAX = 10, WORK_EVERY = 5, LOAD_STEP = 53, LOAD_ALL = 120 };
 
 int luaopen_trail_core(lua_State *L);
 
@@ -38,10 +37,11 @@ static const char work_text[] =
     "    resource_id = 'n' .. number, result = 'success', user_id = 'user', details = {\n"
     "    number = number, half = 0.5, text = 'a \\\"quoted\\\" text\\n', none = "
     "trail.null,\n"
-    "    list = { 1, { 2, trail.array() }, 'three' }, large = 1234567890123456789,\n"
-    "    long = string.rep('x', 1500) } }\n"
+    "    list = { 1, { 2, trail.array() }, 'three' } } }\n"
+    "  if not extra then return e end\n"
+    "  for key, value in pairs(extra) do e[key] = value end\n"
     "  for i = 1, 20 do e.details['key' .. i] = i end\n"
-    "  for key, value in pairs(extra or {}) do e[key] = value end\n"
+    "  e.details.large, e.details.long = 1234567890123456789, string.rep('x', 1500)\n"
     "  return e\n"
     "end\n"
     "local function same(a, b)\n"
@@ -58,7 +58,10 @@ static const char work_text[] =
     "  expect(record.seq == seq and same(stored, record), 'get')\n"
     "  record, message, code = log:get(record.id, { details = 'text', bytes = true })\n"
     "  if not record then return nil, message, code end\n"
-    "  expect(same(stored.details, trail.decode(record.details)), 'get by id')\n"
+    "  local details\n"
+    "  details, message, code = trail.decode(record.details)\n"
+    "  if not details then return nil, message, code end\n"
+    "  expect(same(stored.details, details), 'get by id')\n"
     "  local values, last = {}, 1\n"
     "  for i = 1, 20 do values[i] = 'value' .. i end\n"
     "  values[7] = 'memory_test'\n"
@@ -193,18 +196,6 @@ static void fail(const program *p, unsigned long n, const char *what)
     exit(1);
 }
 
-static void remove_trail(const char *path)
-{
-    static const char *const names[] = { "/log.mdb", "/log.mdb-lock", "/log.mdb-gate",
-                                         "" };
-    char file[600];
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        (void)snprintf(file, sizeof file, "%s%s", path, names[i]);
-        (void)remove(file);
-    }
-}
-
 /* Short trails, or looking at them would take longer and longer. */
 static void next_path(program *p)
 {
@@ -334,7 +325,7 @@ static void try_loading(program *p)
         calls = disarm(p);
         if (failed) {
             calls = ULONG_MAX;
-            if (strcmp(lua_tostring(L, -1), "not enough memory") != 0) {
+            if (strstr(lua_tostring(L, -1), "not enough memory") == NULL) {
                 fail(p, n, lua_tostring(L, -1));
             }
             lua_settop(L, 0);
@@ -346,7 +337,7 @@ static void try_loading(program *p)
         must_work(p, L, n);
         close_state(p, L, n, held);
         look(p, n, held);
-        step = n < LOAD_ALL ? 1 : LOAD_STEP; /* the rest is Lua, compiled */
+        step = n < LOAD_ALL ? 1 : LOAD_STEP; /* behind trail.core it is Lua, compiled */
     }
 }
 
@@ -378,7 +369,9 @@ static void try_working(program *p)
         lua_gc(L, LUA_GCCOLLECT);
         lua_gc(L, LUA_GCCOLLECT); /* a log goes after its cursors */
         look(p, n, held);
-        must_work(p, L, n);
+        if (n % WORK_EVERY == 0) {
+            must_work(p, L, n);
+        }
     }
     close_state(p, L, 0, held);
 }

@@ -10,16 +10,27 @@
 #include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
-static EVP_MD *sha256;
-static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+static _Atomic(EVP_MD *) fetched;
 
-/* Kept for the life of the process: freeing it at exit would race with threads that hash. */
-static void fetch_sha256(void)
+/* Kept for the life of the process: freeing it at exit would race with threads that hash. NULL
+ * if there was no memory for it; the next one who asks tries again. OpenSSL 3.0 does not get up
+ * again if it was first used without memory: then every other call of it would be a crash. */
+static EVP_MD *sha256(void)
 {
-    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    EVP_MD *digest = atomic_load(&fetched);
+    EVP_MD *other = NULL;
+
+    if (digest == NULL && OSSL_LIB_CTX_get0_global_default() != NULL) {
+        digest = EVP_MD_fetch(NULL, "SHA256", NULL);
+        if (digest != NULL && !atomic_compare_exchange_strong(&fetched, &other, digest)) {
+            EVP_MD_free(digest); /* another thread was quicker */
+            digest = other;
+        }
+    }
+    return digest;
 }
 
 trail_status trail__hash_failed(trail_error *err)
@@ -30,8 +41,7 @@ trail_status trail__hash_failed(trail_error *err)
 trail_status trail__hasher_init(trail__hasher *hasher, trail_error *err)
 {
     hasher->context = NULL;
-    pthread_once(&sha256_once, fetch_sha256);
-    if (sha256 == NULL) {
+    if (sha256() == NULL) {
         return trail__error(err, TRAIL_IO, "this OpenSSL offers no SHA-256");
     }
     if (!trail__fault("hash/context")) {
@@ -59,11 +69,11 @@ bool trail__sha256(trail__hasher *hasher, const void *prefix, size_t prefix_len,
     if (prefix_len <= sizeof piece && len <= sizeof piece - prefix_len) {
         memcpy(piece, prefix, prefix_len);
         memcpy(piece + prefix_len, data, len);
-        return EVP_DigestInit_ex2(hasher->context, sha256, NULL) == 1 &&
+        return EVP_DigestInit_ex2(hasher->context, sha256(), NULL) == 1 &&
                EVP_DigestUpdate(hasher->context, piece, prefix_len + len) == 1 &&
                EVP_DigestFinal_ex(hasher->context, hash_out, NULL) == 1;
     }
-    return EVP_DigestInit_ex2(hasher->context, sha256, NULL) == 1 &&
+    return EVP_DigestInit_ex2(hasher->context, sha256(), NULL) == 1 &&
            EVP_DigestUpdate(hasher->context, prefix, prefix_len) == 1 &&
            EVP_DigestUpdate(hasher->context, data, len) == 1 &&
            EVP_DigestFinal_ex(hasher->context, hash_out, NULL) == 1;
@@ -84,6 +94,9 @@ bool trail__sha1(const void *prefix, size_t prefix_len, const void *data, size_t
 
 trail_status trail__random(uint8_t *out, size_t len, trail_error *err)
 {
+    if (sha256() == NULL) { /* then OpenSSL must not be asked */
+        return trail__error(err, TRAIL_IO, "the system gives no random bytes");
+    }
     while (len > 0) {
         int part = len > INT_MAX ? INT_MAX : (int)len;
 

@@ -1,5 +1,5 @@
 /* json.c - strict JSON: is a text acceptable as details, and walk through one.
- * Level 2: may include levels 0-1; the only file that includes <jansson.h>.
+ * Level 2: may include levels 0-1, json_scan; the only file that includes <jansson.h>.
  * SPDX-License-Identifier: MIT
  *
  * Three steps, each only for what the one before let through: the scan (json_scan.h)
@@ -36,6 +36,10 @@ typedef struct guard {
     const unsigned char *end;
     size_t depth;
     size_t depth_max;
+    const unsigned char *run; /* where the token, or letters and digits in a row, begin */
+    size_t run_len_max;
+    const unsigned char *value_end; /* of the first value outside all brackets; or NULL */
+    bool cut;                       /* the text ends within a string */
     trail_error *err;
 } guard;
 
@@ -56,7 +60,8 @@ static trail_status guard_string(guard *g)
             return refuse(g, *g->at == 0 ? "NUL" : "control character in a string");
         }
     }
-    if (g->at < g->end) {
+    g->cut = g->at == g->end;
+    if (!g->cut) {
         g->at++;
     }
     return TRAIL_OK;
@@ -154,20 +159,59 @@ static trail_status guard_token(guard *g)
     }
 }
 
-static trail_status guard_text(trail_text json, size_t depth_max, trail_error *err)
+static bool is_letter(char byte)
 {
-    guard g = { (const unsigned char *)json.data, NULL, NULL, 0, depth_max, err };
+    char lower = (char)(byte | 0x20);
+
+    return lower >= 'a' && lower <= 'z';
+}
+
+static bool is_word_byte(char byte)
+{
+    return is_letter(byte) || is_digit((unsigned char)byte) || byte == '+' ||
+           byte == '-' || byte == '.';
+}
+
+/* Measure the token that lies between 'from' and g->at. Letters come one by one. */
+static void guard_measure(guard *g, const unsigned char *from)
+{
+    char first = (char)*from;
+    char before = '\0';
+    bool ends_value = is_word_byte(first) || strchr("\"]}", first) != NULL;
+
+    if (from > g->start) {
+        before = (char)from[-1];
+    }
+    if (!is_word_byte(first) || !is_word_byte(before)) {
+        g->run = from;
+    }
+    if ((size_t)(g->at - g->run) > g->run_len_max) {
+        g->run_len_max = (size_t)(g->at - g->run);
+    }
+    if (g->value_end == from && is_letter(first) && is_letter(before)) {
+        g->value_end = g->at;
+    } else if (g->value_end == NULL && ends_value && g->depth == 0 && !g->cut) {
+        g->value_end = g->at;
+    }
+}
+
+static trail_status guard_text(guard *g, trail_text json)
+{
     trail_status status = TRAIL_OK;
     size_t chars;
     size_t bad;
 
     if (!trail__text_utf8(json, &chars, &bad)) {
-        return trail__error(err, TRAIL_INVALID, "invalid UTF-8 at byte %zu", bad);
+        return trail__error(g->err, TRAIL_INVALID, "invalid UTF-8 at byte %zu", bad);
     }
-    g.at = g.start;
-    g.end = g.start + json.len;
-    while (status == TRAIL_OK && g.at < g.end) {
-        status = guard_token(&g);
+    g->start = (const unsigned char *)json.data;
+    g->at = g->start;
+    g->end = g->start + json.len;
+    while (status == TRAIL_OK && g->at < g->end) {
+        const unsigned char *from = g->at;
+
+        status = guard_token(g);
+        guard_measure(g, from);
     }
     return status;
 }
@@ -187,14 +231,6 @@ static size_t string_start(trail_text json, size_t close)
         }
     }
     return at;
-}
-
-static bool is_word_byte(char byte)
-{
-    char lower = (char)(byte | 0x20);
-
-    return is_digit((unsigned char)byte) || (lower >= 'a' && lower <= 'z') ||
-           byte == '+' || byte == '-' || byte == '.';
 }
 
 /* Where the token begins that jansson had just read when it gave up. */
@@ -254,9 +290,6 @@ static trail_status refuse_problem(trail_text json, const json_error_t *problem,
         what = "JSON ends too early";
         start = position;
         break;
-    case json_error_end_of_input_expected:
-        what = "more text behind the JSON value";
-        break;
     case json_error_null_character:
     case json_error_null_byte_in_key:
         what = "\\u0000 in the string";
@@ -273,45 +306,134 @@ static trail_status refuse_problem(trail_text json, const json_error_t *problem,
     return trail__error(err, TRAIL_INVALID, "%s at byte %zu", what, start);
 }
 
-/* Everything jansson must not see has been refused by the guard. Under a locale with
- * another decimal point it would misread reals, or stop the process on an assertion. */
-static trail_status parse(trail_text json, json_t **tree_out, trail_error *err)
+/* jansson does not notice when its lexer's buffer cannot grow: a digit gets lost, or a closing
+ * quote, and it reads on behind the buffer or stops the process (akheron/jansson#362). So it
+ * gets the text as ["xxx",TEXT], behind a string that makes the buffer as long as any token
+ * of the text needs it. Memory fails there or nowhere, and there each byte is asked for. */
+typedef struct feed {
+    const unsigned char *at;
+    const unsigned char *end;
+    size_t before;    /* bytes in front of the text */
+    size_t before_at; /* how many of them were handed out */
+    bool closes; /* with a bracket behind it; not if the text itself ends too early */
+    bool failed;
+} feed;
+
+/* The buffer begins with 16 bytes and doubles. It must do so within the string: its quote is
+ * the first byte that lies in the second half. Short tokens need an empty string only. */
+static size_t bytes_before(size_t token_len_max)
 {
-    json_error_t problem;
-    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    locale_t before;
+    size_t half = token_len_max + 2 > 16 ? 16 : 1;
+
+    while (half >= 16 && 2 * half < token_len_max + 2) {
+        half *= 2;
+    }
+    return half - 1 + strlen("[\"\",");
+}
+
+static size_t feed_jansson(void *buffer, size_t room, void *context)
+{
+    feed *f = context;
+    size_t len = (size_t)(f->end - f->at);
+    char *out = buffer;
+
+    f->failed = f->failed || errno == ENOMEM;
+    if (f->failed || room == 0) {
+        return 0;
+    }
+    if (f->before_at < f->before) {
+        size_t left = f->before - f->before_at;
+
+        *out = f->before_at == 0 ? '[' : left == 1 ? ',' : 'x';
+        if (f->before_at == 1 || left == 2) {
+            *out = '"';
+        }
+        f->before_at++;
+        return 1;
+    }
+    if (len == 0 && f->closes) {
+        f->closes = false;
+        *out = ']';
+        return 1;
+    }
+    len = len < room ? len : room;
+    memcpy(out, f->at, len);
+    f->at += len;
+    return len;
+}
+
+/* Under a locale with another decimal point jansson would misread reals, or stop the process
+ * on an assertion. NULL if it failed, for lack of memory or of JSON. */
+static json_t *load(feed *f, json_error_t *problem, locale_t plain)
+{
+    locale_t before = uselocale(plain);
     json_t *tree;
-    bool no_memory;
+
+    errno = 0;
+    tree = json_load_callback(feed_jansson, f, JSON_REJECT_DUPLICATES, problem);
+    /* Where it reads a string, jansson calls a failed malloc "invalid token". */
+    f->failed = f->failed || (tree == NULL && errno == ENOMEM);
+    uselocale(before);
+    return tree;
+}
+
+/* Everything jansson must not see has been refused by the guard. */
+static trail_status parse(trail_text json, const guard *g, json_t **tree_out,
+                          trail_error *err)
+{
+    feed f = { .at = g->start, .end = g->end, .before = bytes_before(g->run_len_max) };
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    json_error_t problem;
+    json_t *tree;
 
     if (plain == (locale_t)0) {
         return trail__error(err, TRAIL_NO_MEMORY, "no memory for the C locale");
     }
+    if (g->value_end != NULL) {
+        f.end = g->value_end;
+        f.closes = true;
+    }
     memset(&problem, 0, sizeof problem);
-    before = uselocale(plain);
-    errno = 0;
-    tree = json_loadb(json.data, json.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
-                      &problem);
-    /* Where it reads a string, jansson calls a failed malloc "invalid token". */
-    no_memory = tree == NULL && errno == ENOMEM;
-    uselocale(before);
+    tree = load(&f, &problem, plain);
     freelocale(plain);
-    if (no_memory) {
+    if (f.failed) {
+        json_decref(tree);
         return trail__error(err, TRAIL_NO_MEMORY, "no memory to check %zu bytes of JSON",
                             json.len);
     }
     if (tree == NULL) {
+        problem.position -= (int)f.before;
         return refuse_problem(json, &problem, err);
     }
-    *tree_out = tree;
+    *tree_out = json_incref(json_array_get(tree, 1));
+    json_decref(tree);
     return TRAIL_OK;
+}
+
+/* The text behind the value that was parsed. */
+static trail_status check_rest(const guard *g, trail_error *err)
+{
+    const unsigned char *at = g->value_end;
+
+    while (at < g->end && strchr(" \t\r\n", *at) != NULL) {
+        at++;
+    }
+    return at == g->end ? TRAIL_OK
+                        : trail__error(err, TRAIL_INVALID,
+                                       "more text behind the JSON value at byte %zu",
+                                       (size_t)(at - g->start));
 }
 
 static trail_status check_and_parse(trail_text json, size_t depth_max, json_t **tree_out,
                                     trail_error *err)
 {
-    trail_status status = guard_text(json, depth_max, err);
+    guard g = { .depth_max = depth_max, .err = err };
+    trail_status status = guard_text(&g, json);
 
-    return status == TRAIL_OK ? parse(json, tree_out, err) : status;
+    if (status == TRAIL_OK) {
+        status = parse(json, &g, tree_out, err);
+    }
+    return status == TRAIL_OK ? check_rest(&g, err) : status;
 }
 
 static trail_status check_len(trail_text json, size_t len_max, trail_error *err)
