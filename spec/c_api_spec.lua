@@ -149,7 +149,8 @@ describe("what is built", function()
   -- Method: what the objects of the library need.
   it("does not print, exit or start threads, and allocates in one place", function()
     local wanted = symbols("--undefined-only " .. B .. "/libtrail.a")
-    assert_none(pick(wanted, RUDE, true))
+    -- LMDB's own abort(), brought forward so that it prints nothing in the child that verifies.
+    assert.same({ "kv_open.o: abort" }, pick(wanted, RUDE, true))
     local found = pick(wanted, ALLOCATE, true)
     for i, place in ipairs(found) do found[i] = place:match "^[^:]+" end
     assert.matches("^fault.o", table.concat(found, "\n"))

@@ -502,6 +502,9 @@ describe("the raw file", function()
     local report, message, code, bad = trail.verify(path)
     if not report then
       if code == "corrupt" and bad and bad.fault ~= "none" then return nil, bad.fault end
+      if code == "corrupt" and message:find "format %d+, this version knows 1" then
+        return nil, "a later format" -- one flipped bit makes that of it, and it is no verdict
+      end
       return "no verdict: " .. tostring(message)
     end
     local dump = testing.tamper.dump(path) -- must not crash any more, as all was found right

@@ -134,6 +134,25 @@ static trail_status sync_path(const char *path, int flags, trail_error *err)
     return status;
 }
 
+/* NFS and others cannot rename to what must not be there. There we look first; and what comes to
+ * be there after that look cannot be lost, for a directory replaces an empty one at most. */
+static int rename_to_nothing(const char *dir, const char *path)
+{
+    struct stat there;
+
+    if (renameat2(AT_FDCWD, dir, AT_FDCWD, path, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS) {
+        return -1;
+    }
+    if (lstat(path, &there) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(dir, path);
+}
+
 static void remove_dir(const char *dir)
 {
     static const char *const names[] = { "log.mdb", "log.mdb-lock", "log.mdb-gate" };
@@ -146,16 +165,15 @@ static void remove_dir(const char *dir)
     (void)rmdir(dir);
 }
 
-/* Everything durable, then the name: a crash before the rename leaves no trail, after it a
- * whole one. */
-static trail_status publish(const char *dir, const char *path, trail_error *err)
+/* Everything durable, then the name, then that too: a crash before the rename leaves no trail,
+ * after it a whole one. */
+static trail_status publish(const char *dir, const char *path, int parent,
+                            trail_error *err)
 {
     char file[PATH_LEN_MAX + 64];
-    char parent[PATH_LEN_MAX + 64];
     trail_status status;
 
     (void)snprintf(file, sizeof file, "%s/log.mdb", dir);
-    (void)snprintf(parent, sizeof parent, "%s", path);
     status = sync_path(file, 0, err);
     if (status == TRAIL_OK) {
         status = sync_path(dir, O_DIRECTORY, err);
@@ -163,12 +181,32 @@ static trail_status publish(const char *dir, const char *path, trail_error *err)
     if (status != TRAIL_OK) {
         return status;
     }
-    if (renameat2(AT_FDCWD, dir, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
-        return errno == EEXIST
+    if (rename_to_nothing(dir, path) != 0) {
+        return errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR
                    ? trail__error(err, TRAIL_EXISTS, "something is at %s already", path)
                    : trail__error_errno(err, errno, "%s", path);
     }
-    return sync_path(dirname(parent), O_DIRECTORY, err);
+    if (fsync(parent) != 0) {
+        return trail__error_errno(err, errno, "%s", path);
+    }
+    return TRAIL_OK;
+}
+
+/* The directory that holds the trail, opened before the trail has its name: who may not open it
+ * could give it one, but not make that durable. */
+static trail_status open_parent(int *parent_out, const char *dir, const char *path,
+                                trail_error *err)
+{
+    char copy[PATH_LEN_MAX + 32];
+    const char *parent;
+
+    (void)snprintf(copy, sizeof copy, "%s", dir);
+    parent = dirname(copy);
+    *parent_out = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*parent_out < 0) {
+        return trail__error_errno(err, errno, "cannot create %s: %s", path, parent);
+    }
+    return TRAIL_OK;
 }
 
 trail_status trail__create(const char *path, const trail_options *options,
@@ -177,6 +215,7 @@ trail_status trail__create(const char *path, const trail_options *options,
     char dir[PATH_LEN_MAX + 32];
     size_t len = strlen(path);
     trail_status status;
+    int parent = -1;
 
     while (len > 1 && path[len - 1] == '/') {
         len--; /* "audit.trail/" would make "audit.trail/.new-…" */
@@ -191,12 +230,18 @@ trail_status trail__create(const char *path, const trail_options *options,
 
         return trail__error_errno(err, failed, "cannot create %s", path);
     }
-    status = chmod(dir, 0750) == 0 ? TRAIL_OK : trail__error_errno(err, errno, "%s", dir);
+    status = open_parent(&parent, dir, path, err);
+    if (status == TRAIL_OK && chmod(dir, 0750) != 0) {
+        status = trail__error_errno(err, errno, "%s", dir);
+    }
     if (status == TRAIL_OK) {
         status = make_log(dir, options, err);
     }
     if (status == TRAIL_OK) {
-        status = publish(dir, path, err);
+        status = publish(dir, path, parent, err);
+    }
+    if (parent >= 0) {
+        close(parent);
     }
     if (status != TRAIL_OK) {
         remove_dir(dir);

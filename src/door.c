@@ -105,10 +105,12 @@ static trail_status check_event_type(trail_text type, trail__door door, trail_er
 
 bool trail__door_is_result(trail_text text)
 {
-    static const char *const words[] = { "success", "failure", "partial_success" };
+    static const trail_text words[] = { { "success", 7 },
+                                        { "failure", 7 },
+                                        { "partial_success", 15 } };
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (trail__text_equal(text, trail_str(words[i]))) {
+        if (trail__text_equal(text, words[i])) {
             return true;
         }
     }

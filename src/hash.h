@@ -2,8 +2,8 @@
  * Level 1: may include level 0, error, fault; the only file that includes <openssl/...>.
  * SPDX-License-Identifier: MIT
  *
- * The digest is fetched once per process and the context reused: 280 ns for 256 bytes instead
- * of 700 ns through the one-shot call.
+ * SHA-256 is asked of OpenSSL's provider itself, once per process: 250 ns for 256 bytes, where EVP
+ * takes 320 with a reused context and 370 in one call.
  */
 #ifndef TRAIL_HASH_H
 #define TRAIL_HASH_H
@@ -12,7 +12,7 @@
 
 /* One hashing context; used by one thread at a time. */
 typedef struct trail__hasher {
-    void *context; /* EVP_MD_CTX; NULL when not initialised */
+    void *context; /* the provider's; NULL when not initialised */
 } trail__hasher;
 
 trail_status trail__hasher_init(trail__hasher *hasher, trail_error *err);

@@ -129,6 +129,7 @@ static void end(trail__kv_txn *txn)
 void trail__kv_abort(trail__kv_txn *txn)
 {
     if (txn->handle != NULL) {
+        trail__kv_cursor_close(&txn->appends);
         mdb_txn_abort(txn->handle);
         end(txn);
     }
@@ -183,6 +184,7 @@ trail_status trail__kv_commit(trail__kv_txn *txn, trail_error *err)
         trail__kv_abort(txn);
         return trail__kv_error(kv, ENOSPC, "commit", err);
     }
+    trail__kv_cursor_close(&txn->appends);
     rc = commit_shielded(kv, txn->handle);
     txn->map_full = rc == MDB_MAP_FULL; /* the list of free pages itself takes pages */
     if (rc != 0) {
@@ -219,14 +221,9 @@ trail_status trail__kv_get(const trail__kv_txn *txn, trail__kv_table table,
     return TRAIL_OK;
 }
 
-static trail_status put(trail__kv_txn *txn, trail__kv_table table, trail_text key,
-                        MDB_val *value, unsigned flags, trail_error *err)
+static trail_status check_put(trail__kv_txn *txn, trail__kv_table table, int rc,
+                              trail_error *err)
 {
-    MDB_val k = val_of(key);
-    int rc = trail__fault("kv/put")
-                 ? MDB_MAP_FULL
-                 : mdb_put(txn->handle, txn->kv->tables[table], &k, value, flags);
-
     if (rc == MDB_KEYEXIST) {
         return trail__error(err, TRAIL_CORRUPT,
                             "%s: table '%s' already holds a key that must be new",
@@ -238,31 +235,52 @@ static trail_status put(trail__kv_txn *txn, trail__kv_table table, trail_text ke
     return rc == 0 ? TRAIL_OK : trail__kv_error(txn->kv, rc, "write", err);
 }
 
-trail_status trail__kv_append(trail__kv_txn *txn, trail__kv_table table, trail_text key,
-                              size_t len, uint8_t **value_out, trail_error *err)
+static trail_status put(trail__kv_txn *txn, trail__kv_table table, trail_text key,
+                        trail_text value, unsigned flags, trail_error *err)
 {
-    MDB_val v = { .mv_size = len, .mv_data = NULL };
-    trail_status status =
-        put(txn, table, key, &v, MDB_APPEND | MDB_NOOVERWRITE | MDB_RESERVE, err);
+    MDB_val k = val_of(key);
+    MDB_val v = val_of(value);
+    int rc = trail__fault("kv/put")
+                 ? MDB_MAP_FULL
+                 : mdb_put(txn->handle, txn->kv->tables[table], &k, &v, flags);
 
+    return check_put(txn, table, rc, err);
+}
+
+/* Through one cursor for the whole transaction: it stays at the end, where a put of its own would
+ * have to find the way each time. */
+trail_status trail__kv_append(trail__kv_txn *txn, trail_text key, size_t len,
+                              uint8_t **value_out, trail_error *err)
+{
+    MDB_val k = val_of(key);
+    MDB_val v = { .mv_size = len, .mv_data = NULL };
+    trail_status status = TRAIL_OK;
+    int rc;
+
+    if (txn->appends.handle == NULL) {
+        status = trail__kv_cursor_open(txn, TRAIL__KV_ENTRIES, &txn->appends, err);
+    }
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    rc = trail__fault("kv/put")
+             ? MDB_MAP_FULL
+             : mdb_cursor_put(txn->appends.handle, &k, &v,
+                              MDB_APPEND | MDB_NOOVERWRITE | MDB_RESERVE);
     *value_out = v.mv_data;
-    return status;
+    return check_put(txn, TRAIL__KV_ENTRIES, rc, err);
 }
 
 trail_status trail__kv_put_new(trail__kv_txn *txn, trail__kv_table table, trail_text key,
                                trail_text value, trail_error *err)
 {
-    MDB_val v = val_of(value);
-
-    return put(txn, table, key, &v, MDB_NOOVERWRITE, err);
+    return put(txn, table, key, value, MDB_NOOVERWRITE, err);
 }
 
 trail_status trail__kv_replace(trail__kv_txn *txn, trail__kv_table table, trail_text key,
                                trail_text value, trail_error *err)
 {
-    MDB_val v = val_of(value);
-
-    return put(txn, table, key, &v, 0, err);
+    return put(txn, table, key, value, 0, err);
 }
 
 trail_status trail__kv_count(const trail__kv_txn *txn, trail__kv_table table,

@@ -27,9 +27,9 @@ typedef struct trail__kv_options {
     uint64_t map_size;
     uint64_t size_max;
     unsigned busy_ms;
-    bool create;       /* the file does not exist yet */
-    bool read_only;    /* do not even try to open for writing */
-    int exit_on_panic; /* not 0: leave the process with this code where LMDB would abort */
+    bool create;      /* the file does not exist yet */
+    bool read_only;   /* do not even try to open for writing */
+    bool quiet_abort; /* LMDB aborts without saying why on standard error */
 } trail__kv_options;
 
 /* Open dir/log.mdb. Only one kv per file and process: the caller sees to it. */
@@ -39,10 +39,16 @@ void trail__kv_close(trail__kv *kv);
 
 uint64_t trail__kv_size_max(const trail__kv *kv); /* 0: no limit */
 
+/* A position in a table, within a transaction. */
+typedef struct trail__kv_cursor {
+    void *handle;
+} trail__kv_cursor;
+
 typedef struct trail__kv_txn {
     trail__kv *kv;
     void *handle; /* MDB_txn; NULL when not begun */
     bool writes;
+    trail__kv_cursor appends; /* at the end of 'entries', once something was appended */
     bool map_full; /* no address space left: abort, trail__kv_grow, and again */
 } trail__kv_txn;
 
@@ -69,10 +75,12 @@ trail_status trail__kv_grow(trail__kv *kv, trail_error *err);
 trail_status trail__kv_get(const trail__kv_txn *txn, trail__kv_table table,
                            trail_text key, trail_text *value_out, trail_error *err);
 
-/* Store a value under a new key; TRAIL_CORRUPT if the key is there, or (append) not behind all
- * others. *value_out is room for 'len' bytes, to be filled before the next call. */
-trail_status trail__kv_append(trail__kv_txn *txn, trail__kv_table table, trail_text key,
-                              size_t len, uint8_t **value_out, trail_error *err);
+/* Store a value of 'entries' behind all others; TRAIL_CORRUPT if its key does not belong there.
+ * *value_out is room for 'len' bytes, to be filled before the next call. */
+trail_status trail__kv_append(trail__kv_txn *txn, trail_text key, size_t len,
+                              uint8_t **value_out, trail_error *err);
+
+/* Store a value under a new key; TRAIL_CORRUPT if the key is there. */
 trail_status trail__kv_put_new(trail__kv_txn *txn, trail__kv_table table, trail_text key,
                                trail_text value, trail_error *err);
 trail_status trail__kv_replace(trail__kv_txn *txn, trail__kv_table table, trail_text key,
@@ -80,11 +88,6 @@ trail_status trail__kv_replace(trail__kv_txn *txn, trail__kv_table table, trail_
 
 trail_status trail__kv_count(const trail__kv_txn *txn, trail__kv_table table,
                              uint64_t *count_out, trail_error *err);
-
-/* A position in a table, within a transaction. */
-typedef struct trail__kv_cursor {
-    void *handle;
-} trail__kv_cursor;
 
 typedef enum trail__kv_move {
     TRAIL__KV_FIRST,

@@ -26,7 +26,7 @@ struct trail__kv {
     unsigned busy_ms;
     unsigned commits; /* since the last look for dead readers; under LMDB's writer lock */
     atomic_bool broken; /* a write failed half-way: the state on disk is unknown */
-    int exit_on_panic;
+    bool quiet_abort;
     char path[TRAIL__KV_PATH_LEN_MAX];
 };
 

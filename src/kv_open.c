@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { FILE_MODE = 0640 };
@@ -66,13 +67,13 @@ trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing,
     return trail__error_errno(err, rc, "%s: %s", kv->path, doing);
 }
 
-static void leave_on_panic(MDB_env *env, const char *message)
+static void before_abort(MDB_env *env, const char *message)
 {
     const trail__kv *kv = mdb_env_get_userctx(env);
 
     (void)message;
-    if (kv != NULL && kv->exit_on_panic != 0) {
-        _exit(kv->exit_on_panic);
+    if (kv != NULL && kv->quiet_abort) {
+        abort();
     }
 }
 
@@ -86,7 +87,7 @@ static int make_env(trail__kv *kv, uint64_t map_size, unsigned flags)
         return rc;
     }
     (void)mdb_env_set_userctx(kv->env, kv);
-    (void)mdb_env_set_assert(kv->env, leave_on_panic);
+    (void)mdb_env_set_assert(kv->env, before_abort);
     if ((rc = mdb_env_set_maxreaders(kv->env, TRAIL__KV_READERS_MAX)) == 0 &&
         (rc = mdb_env_set_maxdbs(kv->env, TRAIL__KV_TABLES)) == 0 &&
         (rc = mdb_env_set_mapsize(kv->env, (size_t)map_size)) == 0) {
@@ -274,7 +275,7 @@ trail_status trail__kv_open(trail__kv **kv_out, const char *dir,
     }
     kv->size_max = options->size_max;
     kv->busy_ms = options->busy_ms;
-    kv->exit_on_panic = options->exit_on_panic;
+    kv->quiet_abort = options->quiet_abort;
     if (snprintf(kv->path, sizeof kv->path, "%s/log.mdb", dir) >= (int)sizeof kv->path) {
         status = trail__error(err, TRAIL_INVALID, "the path is longer than %d bytes",
                               TRAIL__KV_PATH_LEN_MAX - 10);

@@ -262,8 +262,7 @@ static trail_status write_event(trail__log *log, trail__kv_txn *txn, trail__draf
     }
 
     len = trail__stored_len(event, &draft->parts, &stamp);
-    status = trail__kv_append(txn, TRAIL__KV_ENTRIES, trail__seq_key_of(&key, stamp.seq),
-                              len, &stored, err);
+    status = trail__kv_append(txn, trail__seq_key_of(&key, stamp.seq), len, &stored, err);
     if (status != TRAIL_OK) {
         return status;
     }

@@ -58,7 +58,7 @@ static trail_status first_at(const trail__kv_txn *txn, uint64_t seq_last, int64_
 
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        int64_t at_us;
+        int64_t at_us = 0;
         trail_status status = recorded_at(txn, middle, &at_us, err);
 
         if (status != TRAIL_OK) {

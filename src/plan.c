@@ -51,7 +51,7 @@ static trail_status list_ids(const trail__kv_txn *txn, trail__plan *plan,
                             count);
     }
     for (size_t i = 0; i < count; i++) {
-        uint64_t seq;
+        uint64_t seq = 0;
         trail_status status =
             trail__log_find(txn, seq_last, ids + i * TRAIL_ID_LEN, &seq, err);
 

@@ -8,10 +8,7 @@
 #include "fault.h"
 #include "group.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,33 +49,15 @@ static void watch_fork(void)
     (void)pthread_atfork(before_fork, parent_after_fork, child_after_fork);
 }
 
-static trail_status identify(const char *path, struct stat *file, trail_error *err)
-{
-    char log_path[PATH_MAX];
-
-    if (snprintf(log_path, sizeof log_path, "%s/log.mdb", path) >= (int)sizeof log_path) {
-        return trail__error(err, TRAIL_INVALID, "the path is longer than %d bytes",
-                            PATH_MAX);
-    }
-    if (stat(log_path, file) == 0) {
-        return TRAIL_OK;
-    }
-    if (errno == ENOENT || errno == ENOTDIR) {
-        if (access(path, F_OK) == 0) {
-            return trail__error(err, TRAIL_NOT_FOUND,
-                                "%s is not a trail: it holds no log.mdb", path);
-        }
-        return trail__error(err, TRAIL_NOT_FOUND, "there is no trail at %s", path);
-    }
-    return trail__error_errno(err, errno, "%s", log_path);
-}
-
+/* A child that was made without fork()'s handlers (_Fork, clone) still has the parent's stores in
+ * its registry: they are not for it. */
 static trail__store *find(const struct stat *file)
 {
     trail__store *store = registry;
 
     while (store != NULL &&
-           (store->device != file->st_dev || store->inode != file->st_ino)) {
+           (store->device != file->st_dev || store->inode != file->st_ino ||
+            trail__store_forked(store))) {
         store = store->next;
     }
     return store;
@@ -126,7 +105,7 @@ trail_status trail__store_open(trail__store **store_out, const char *path,
     *store_out = NULL;
     (void)pthread_once(&at_fork_once, watch_fork);
     (void)pthread_mutex_lock(&registry_lock);
-    status = identify(path, &file, err);
+    status = trail__log_locate(path, &file, err);
     if (status == TRAIL_OK) {
         *store_out = find(&file);
         if (*store_out == NULL) {

@@ -74,6 +74,7 @@ static _Noreturn void be_child(lua_State *L, int fd)
 
 static pid_t fork_child(lua_State *L, int ends[2])
 {
+    bool raw = lua_toboolean(L, 2);
     pid_t child;
 
     luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -82,7 +83,7 @@ static pid_t fork_child(lua_State *L, int ends[2])
         fail_errno(L, "pipe");
     }
     fflush(NULL); /* or the child would write it once more */
-    child = fork();
+    child = raw ? _Fork() : fork();
     if (child == 0) {
         close(ends[0]);
         be_child(L, ends[1]);
@@ -95,8 +96,9 @@ static pid_t fork_child(lua_State *L, int ends[2])
     return child;
 }
 
-/* run(function) -> "exit" or "signal", number, text: call it in a fork of this process and wait.
- * The text is the string it returned; after an error the code is 97 and the text the error. */
+/* run(function [, raw]) -> "exit" or "signal", number, text: call it in a fork of this process and
+ * wait. The text is the string it returned; after an error the code is 97 and the text the error.
+ * With 'raw' nobody's fork handlers run. */
 static int l_run(lua_State *L)
 {
     luaL_Buffer buffer;
@@ -177,8 +179,9 @@ static const struct {
     const char *name;
     int number;
 } signals[] = {
-    { "KILL", SIGKILL }, { "STOP", SIGSTOP }, { "CONT", SIGCONT }, { "TERM", SIGTERM },
-    { "XFSZ", SIGXFSZ }, { "SEGV", SIGSEGV }, { "BUS", SIGBUS },   { "ABRT", SIGABRT },
+    { "KILL", SIGKILL }, { "STOP", SIGSTOP }, { "CONT", SIGCONT },
+    { "TERM", SIGTERM }, { "XFSZ", SIGXFSZ }, { "SEGV", SIGSEGV },
+    { "BUS", SIGBUS },   { "ABRT", SIGABRT }, { "INT", SIGINT },
 };
 
 /* kill(pid, "KILL") -> was there such a process */

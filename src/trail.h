@@ -374,7 +374,8 @@ TRAIL_API trail_status trail_verify(trail *t, const trail_verify_options *option
                                     trail_report *report_out, trail_error *err);
 
 /* The same in a child process of its own, so that no damage can hurt the caller; the trail need
- * not be open. progress() is called in this process. */
+ * not be open. progress() is called in this process. No verdict, but an error, is TRAIL_IO (that
+ * process was killed) and TRAIL_CORRUPT (a later version of the format). */
 TRAIL_API trail_status trail_verify_path(const char *path,
                                          const trail_verify_options *options,
                                          trail_report *report_out, trail_error *err);
