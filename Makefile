@@ -38,7 +38,7 @@ LUA_CFLAGS   = $(shell pkg-config --cflags lua5.4)
 LUA_LIBS     = $(shell pkg-config --libs lua5.4)
 LIB_LIBS     := -llmdb -lcrypto -ljansson -luuid -pthread
 
-EDGE_SRCS := $(wildcard src/lua_*.c) src/main.c $(wildcard src/testing*.c) $(wildcard src/bench*.c)
+EDGE_SRCS := $(wildcard src/lua_*.c) $(wildcard src/main*.c) $(wildcard src/testing*.c) $(wildcard src/bench*.c)
 LIB_SRCS  := $(filter-out $(EDGE_SRCS),$(wildcard src/*.c))
 LUA_SRCS  := $(wildcard src/lua_*.c)
 TEST_SRCS := $(wildcard src/testing*.c)
@@ -74,7 +74,7 @@ cli: $(B)/trail
 
 testing: $(B)/lua/trail/testing.so
 
-$(B)/obj/lua_%.o $(B)/obj/main.o $(B)/obj/testing.o $(B)/obj/testing%.o $(B)/obj/embedded.o: TRAIL_CFLAGS += $(LUA_CFLAGS)
+$(B)/obj/lua_%.o $(B)/obj/main%.o $(B)/obj/main.o $(B)/obj/testing.o $(B)/obj/testing%.o $(B)/obj/embedded.o: TRAIL_CFLAGS += $(LUA_CFLAGS)
 
 $(B)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -119,7 +119,7 @@ $(B)/obj/embedded.o: $(B)/embedded.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TRAIL_CFLAGS) -c -o $@ $<
 
 # -E: C modules that a map script requires find the Lua inside.
-$(B)/trail: $(B)/obj/main.o $(B)/obj/embedded.o $(LUA_OBJS) $(LIB_OBJS)
+$(B)/trail: $(B)/obj/main.o $(B)/obj/main_files.o $(B)/obj/embedded.o $(LUA_OBJS) $(LIB_OBJS)
 	@echo '  $@'
 	$(Q)$(CC) $(CFLAGS) $(LTO) $(SAN) $(LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) $(LIB_LIBS) -lm -ldl
 

@@ -327,7 +327,7 @@ describe("the examples", function()
   local FOUND = "seq %d\n  user_id: alice@example.com\n  action: login\n"
     .. "  ip_address: 192.0.2.7\n  result_error: %s password\n"
   local VERIFIED = "verified: %d entries verified: parts, entries, chain, ids, head; "
-    .. "no head was expected\n"
+    .. "no head was given to compare with\n"
   local dir, path
 
   setup(function()

@@ -150,6 +150,8 @@ kill -INT $exporter; wait $exporter]]):format(dir, TRAIL, name, condition, appea
     assert.equal(5, code)
     assert.equal("mine", support.read_file(dir .. "/x.part"))
     assert.equal("t x.part", listing(dir))
+    assert.equal(0, (trail(dir, "export t x --force")))
+    assert.equal("t x", listing(dir))
 
     support.run(("cd %s && mkdir far && echo old > far/y && chmod 600 far/y && ln -s far/y y"):format(dir))
     assert.equal(0, (trail(dir, "export t y --force")))

@@ -113,7 +113,7 @@ end
 
 -- Who may say of himself that he stands outside the levels.
 local OUTSIDE = {
-  edge = { "^lua_", "^main%.c$", "^embedded%.h$", "^mirror", "^bench" },
+  edge = { "^lua_", "^main", "^embedded%.h$", "^mirror", "^bench" },
   test = { "^testing" },
 }
 
@@ -223,9 +223,9 @@ local ONLY = {
   ["^roaring/"] = { "segment%.c" },
   ["^sqlite3%.h$"] = {},
   ["^libpq"] = { "mirror%.c" },
-  ["^lua%.h$"] = { "lua_%l+%.[ch]", "main%.c" },
-  ["^lauxlib%.h$"] = { "lua_%l+%.[ch]", "main%.c" },
-  ["^lualib%.h$"] = { "lua_%l+%.[ch]", "main%.c" },
+  ["^lua%.h$"] = { "lua_%l+%.[ch]", "main%.c", "main_files%.[ch]" },
+  ["^lauxlib%.h$"] = { "lua_%l+%.[ch]", "main%.c", "main_files%.[ch]" },
+  ["^lualib%.h$"] = { "lua_%l+%.[ch]", "main%.c", "main_files%.[ch]" },
 }
 
 local C_STANDARD = {}

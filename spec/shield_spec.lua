@@ -13,7 +13,7 @@ local process = testing.process
 local SANITIZED = support.B:find "sanitize" ~= nil
 local COUNT = 200
 local RIGHT = string.format(
-  "none at 0: %d entries verified: parts, entries, chain, ids, head; no head was expected", COUNT + 1)
+  "none at 0: %d entries verified: parts, entries, chain, ids, head; no head was given to compare with", COUNT + 1)
 local UNHEARD = "\nhandlers of the host ran 0 times\n"
 
 local dir = attack.tmpdir()

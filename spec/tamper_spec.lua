@@ -311,7 +311,7 @@ describe("an attack with valid pages", function()
     local report = verdict_on(changes)
     assert.is_true(report.ok)
     assert.is_false(report.head_expected)
-    assert.matches("no head was expected", report.text)
+    assert.matches("no head was given to compare with", report.text)
     assert_found(verdict_on(changes, head), "missing", keep + 1, keep)
     -- A head that is still there is as expected.
     report = verdict_on(changes, { seq = 5, event_hash = attack.hex(events[5].event_hash) })

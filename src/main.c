@@ -1,7 +1,9 @@
 /* main.c - the command `trail`: a Lua state with everything inside, and what Lua cannot ask of
- * the system itself. Edge: includes trail.h, embedded.h, Lua and libc only.
+ * the system itself. Edge: includes trail.h, embedded.h, main_files.h, Lua and
+ * libc only.
  * SPDX-License-Identifier: MIT */
 #include "embedded.h"
+#include "main_files.h"
 #include "trail.h"
 
 #include <lauxlib.h>
@@ -237,6 +239,7 @@ static int open_host(lua_State *L)
     };
 
     luaL_newlib(L, functions);
+    trail__add_files(L);
     return 1;
 }
 

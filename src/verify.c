@@ -550,7 +550,7 @@ static void describe(const check *c)
                    "%" PRIu64 " entries verified: parts, entries, chain, ids, head; %s",
                    report->entries,
                    report->head_expected ? "the expected head is there"
-                                         : "no head was expected");
+                                         : "no head was given to compare with");
 }
 
 trail_status trail__verify_log(trail__log *log, const trail_verify_options *options,
