@@ -55,7 +55,7 @@ EMBEDDED  := $(sort $(wildcard lua/trail/*.lua lua/trail/cli/*.lua))
 PACKAGES := gcc libc6-dev make pkg-config liblmdb-dev libssl-dev libjansson-dev uuid-dev \
 	lua5.4 liblua5.4-dev lua-cjson lua-argparse
 DEMO_PACKAGES := python3
-TEST_PACKAGES := lua-busted python3 faketime procps g++
+TEST_PACKAGES := lua-busted python3 faketime procps g++ locales
 BENCH_PACKAGES := libsqlite3-dev
 
 .PHONY: all lib lua cli testing examples demo test test-plain test-sanitize sanitize bench \
@@ -164,9 +164,13 @@ SPEC_ENV = TRAIL_BUILD=$(B) TRAIL_COUNTS=build/counts LC_ALL=C.UTF-8 TMPDIR=$(SP
 	LUA_CPATH='$(CURDIR)/$(B)/lua/?.so;;'
 SPECS   ?= spec
 
+# Both runs at a time, one for each core of a small machine; the second one is shown at the end.
 test: test-deps
 	@rm -f build/counts
-	@$(MAKE) --no-print-directory test-plain; $(MAKE) --no-print-directory test-sanitize; \
+	@$(MAKE) --no-print-directory -j2 all testing examples
+	@$(MAKE) --no-print-directory -j2 SANITIZE=1 all testing examples
+	@$(MAKE) --no-print-directory test-sanitize >build/sanitize.log 2>&1 & \
+	$(MAKE) --no-print-directory test-plain; wait; cat build/sanitize.log; \
 	$(LUA) spec/total.lua build/counts 2
 
 test-plain: all testing examples

@@ -113,45 +113,6 @@ local function sorted_keys(source)
   return keys
 end
 
--- ---- addresses ---------------------------------------------------------------------------------
-
-local function is_ipv4(text)
-  local a, b, c, d = text:match("^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$")
-  if not a then return false end
-  for _, part in ipairs { a, b, c, d } do
-    if tonumber(part) > 255 or (#part > 1 and part:sub(1, 1) == "0") then return false end
-  end
-  return true
-end
-
--- The number of 16-bit groups in "a:b:c" (the last may be an IPv4 address), or nil.
-local function count_groups(text)
-  if text == "" then return 0 end
-  local count = 0
-  for group, at in (text .. ":"):gmatch("([^:]*):()") do
-    if at > #text + 1 and is_ipv4(group) then
-      count = count + 2
-    elseif group:match("^%x%x?%x?%x?$") then
-      count = count + 1
-    else
-      return nil
-    end
-  end
-  return count
-end
-
-local function is_ipv6(text)
-  local left, right = text:match("^(.-)::(.*)$")
-  if not left then return count_groups(text) == 8 end
-  local before, after = count_groups(left), count_groups(right)
-  if left:find(".", 1, true) then return false end -- IPv4 stands at the very end only
-  return before ~= nil and after ~= nil and before + after <= 7
-end
-
-local function is_address(text)
-  return is_ipv4(text) or (text:find(":", 1, true) ~= nil and is_ipv6(text))
-end
-
 -- ---- the resource ------------------------------------------------------------------------------
 
 local function from_resources(record)
@@ -281,7 +242,7 @@ local function event_of(record, seen, trail)
   event.action = rest.eventName
   event.user_agent = take(rest, "userAgent", AGENT_CHARS)
   event.request_id = take(rest, "requestID", ID_CHARS)
-  if type(rest.sourceIPAddress) == "string" and is_address(rest.sourceIPAddress) then
+  if type(rest.sourceIPAddress) == "string" and trail.is_address(rest.sourceIPAddress) then
     event.ip_address = take(rest, "sourceIPAddress", ID_CHARS)
   end
   rest.eventSource, rest.eventName = nil, nil

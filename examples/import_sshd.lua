@@ -36,6 +36,8 @@
 -- file, from 1; REPEAT counts the events of one line, from 1. Two equal lines are thus two events,
 -- and the name of the file does not matter: a rotated file gives the same ids.
 
+local trail = require "trail"
+
 local map = {}
 
 map.options = {
@@ -62,45 +64,6 @@ function map.start(context)
   if zone and zone ~= "Z" and not zone:match("^[+-]%d%d:%d%d$") then
     return "zone must look like +01:00, not '" .. zone .. "'"
   end
-end
-
--- ---- addresses ------------------------------------------------------------------------------
-
-local function is_ipv4(text)
-  local a, b, c, d = text:match("^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$")
-  if not a then return false end
-  for _, part in ipairs { a, b, c, d } do
-    if tonumber(part) > 255 or (#part > 1 and part:sub(1, 1) == "0") then return false end
-  end
-  return true
-end
-
--- The number of 16-bit groups in "a:b:c" (the last may be an IPv4 address), or nil.
-local function count_groups(text)
-  if text == "" then return 0 end
-  local count = 0
-  for group, at in (text .. ":"):gmatch("([^:]*):()") do
-    if at > #text + 1 and is_ipv4(group) then
-      count = count + 2
-    elseif group:match("^%x%x?%x?%x?$") then
-      count = count + 1
-    else
-      return nil
-    end
-  end
-  return count
-end
-
-local function is_ipv6(text)
-  local left, right = text:match("^(.-)::(.*)$")
-  if not left then return count_groups(text) == 8 end
-  local before, after = count_groups(left), count_groups(right)
-  if left:find(".", 1, true) then return false end -- IPv4 stands at the very end only
-  return before ~= nil and after ~= nil and before + after <= 7
-end
-
-local function is_address(text)
-  return is_ipv4(text) or (text:find(":", 1, true) ~= nil and is_ipv6(text))
 end
 
 -- ---- one line -------------------------------------------------------------------------------
@@ -212,7 +175,7 @@ local function event_of(attempt, host, pid, timestamp)
                 invalid_user = attempt.invalid_user, key = attempt.key },
   }
   put_user(event, attempt.name)
-  if is_address(attempt.from) then
+  if trail.is_address(attempt.from) then
     event.ip_address = attempt.from
   else
     event.details.from = attempt.from

@@ -146,12 +146,18 @@ bool trail__door_address(trail_text text, uint8_t address_out[16])
            inet_pton(AF_INET6, copy, address_out) == 1;
 }
 
-static trail_status check_address(trail_text text, trail_error *err)
+bool trail_is_address(trail_text text)
 {
     uint8_t address[16];
+
+    return trail__door_address(text, address);
+}
+
+static trail_status check_address(trail_text text, trail_error *err)
+{
     trail_status status;
 
-    if (text.data == NULL || trail__door_address(text, address)) {
+    if (text.data == NULL || trail_is_address(text)) {
         return TRAIL_OK;
     }
     status = check_text("ip_address", text, 0, err);

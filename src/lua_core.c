@@ -268,6 +268,14 @@ static int l_uuid5(lua_State *L)
     return 1;
 }
 
+/* core.is_address(text) -> boolean */
+static int l_is_address(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TSTRING);
+    lua_pushboolean(L, trail_is_address(trail__lua_text(L, 1)));
+    return 1;
+}
+
 /* core.statuses: the code words, at the index that the status has in C. */
 static void push_statuses(lua_State *L)
 {
@@ -321,6 +329,7 @@ int luaopen_trail_core(lua_State *L)
 {
     static const luaL_Reg functions[] = { { "now", l_now },
                                           { "uuid5", l_uuid5 },
+                                          { "is_address", l_is_address },
                                           { NULL, NULL } };
 
     lua_createtable(L, 0, 24);

@@ -395,6 +395,9 @@ TRAIL_API trail_status trail_id_from_name(const uint8_t space[TRAIL_ID_LEN],
                                           trail_text name, uint8_t id_out[TRAIL_ID_LEN],
                                           trail_error *err);
 
+/* Whether a text is an IPv4 or IPv6 address, as ip_address must be. */
+TRAIL_API bool trail_is_address(trail_text text);
+
 /* Walk through a JSON text of at most 16 MiB and 128 levels, as strictly as details are checked.
  * 'visit' is called once for each scalar and each bracket, in the order of the text; it must
  * return (no longjmp); false stops the walk, which is TRAIL_OK. TRAIL_INVALID, TRAIL_NO_MEMORY. */

@@ -21,6 +21,7 @@ local trail = {
   decode = core.decode,
   now = core.now,
   uuid5 = core.uuid5,
+  is_address = core.is_address,
   check = core.check,
   filter = filter.builder,
 }
