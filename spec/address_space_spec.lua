@@ -12,18 +12,7 @@ local trail = require "trail"
 local process = testing.process
 local SANITIZED = support.B:find "sanitize" ~= nil
 local MIB = 1 << 20
-
-local function event(n, len)
-  return { event_type = "x", action = "y", resource_type = "z", resource_id = tostring(n),
-    result = "success", details = ("d"):rep(len or 1000) }
-end
-
--- What a child returned; an error, or a death, of the child is an error here.
-local function in_child(body)
-  local how, code, text = process.run(body)
-  assert.equal("exit 0", how .. " " .. code, text)
-  return text
-end
+local event, in_child = attack.sized_event, attack.in_child
 
 -- The process may have 'more' bytes of address space than it has now.
 local function limit_to(more)

@@ -20,6 +20,21 @@ function attack.tmpdir()
   return support.tmpdir("/dev/shm")
 end
 
+-- Event number n with 'len' bytes of details, 1,000 unless given.
+function attack.sized_event(n, len)
+  return { event_type = "x", action = "y", resource_type = "z", resource_id = tostring(n),
+    result = "success", details = ("d"):rep(len or 1000) }
+end
+
+-- What a child returned; an error, or a death, of the child is an error here.
+function attack.in_child(body)
+  local how, code, text = testing.process.run(body)
+  if how ~= "exit" or code ~= 0 then
+    error(("the child ended with %s %s: %s"):format(how, tostring(code), tostring(text)), 2)
+  end
+  return text
+end
+
 -- Put a trail at 'path': the bytes of a log.mdb, nothing else.
 function attack.place(path, bytes)
   local file = io.open(path .. "/log.mdb", "wb")

@@ -13,11 +13,7 @@ local SANITIZED = support.B:find "sanitize" ~= nil
 local ROOT = process.uid() == 0
 local NOBODY = 65534
 local MIB = 1 << 20
-
-local function event(n, len)
-  return { event_type = "x", action = "y", resource_type = "z", resource_id = tostring(n),
-    result = "success", details = ("d"):rep(len or 1000) }
-end
+local event, in_child = attack.sized_event, attack.in_child
 
 -- Append until it is refused, behind 'stored' events: how many there are now, message, code.
 local function fill(log, len, stored)
@@ -37,13 +33,6 @@ local function assert_whole(path, stored)
   assert.equal(stored + 1, log:head().seq)
   assert(log:verify())
   for n = 1, stored, 37 do assert.equal(tostring(n), log:get(n + 1).resource_id) end
-end
-
--- What a child returned; an error, or a death, of the child is an error here.
-local function in_child(body)
-  local how, code, text = process.run(body)
-  assert.equal("exit 0", how .. " " .. code, text)
-  return text
 end
 
 local function file_len(path)
