@@ -104,6 +104,32 @@ describe("the documentation", function()
     end
   end)
 
+  -- Goal: the source tour names every file, and no file that is not there.
+  -- Method: its tables against the folders; a star stands for files of one prefix.
+  it("has a source tour of all files", function()
+    local readme = support.read_file "README.md"
+    local _, there = support.run("ls src/*.c lua/trail/*.lua lua/trail/cli/*.lua")
+    local unnamed, named = {}, {}
+    for folder, rows in readme:gmatch "| file in `([%w/]+)` | its job |\n|[^\n]+\n(.-)\n\n" do
+      for name in rows:gmatch "| `([%w_/.*]+)` |" do
+        named[#named + 1] = "^" .. (folder .. name):gsub("%.", "%%."):gsub("%*", "[%%w_]*") .. "$"
+      end
+    end
+    assert.is_true(#named > 40)
+    local met = { ["^src/trail%.h$"] = true }
+    for path in there:gmatch "[^\n]+" do
+      local found = false
+      for _, pattern in ipairs(named) do
+        if path:match(pattern) then found, met[pattern] = true, true end
+      end
+      if not found then unnamed[#unnamed + 1] = path end
+    end
+    for _, pattern in ipairs(named) do
+      if not met[pattern] then unnamed[#unnamed + 1] = "not there: " .. pattern end
+    end
+    assert.same({}, unnamed)
+  end)
+
   -- Goal: no link leads nowhere.
   -- Method: every relative link of every page names a file of the checkout.
   it("has no dead links", function()
