@@ -23,7 +23,7 @@ endif
 
 # Links are optimised as a whole: an append costs a tenth less. The archive holds plain objects, so
 # that this is nobody else's affair.
-LTO      := $(if $(SANITIZE),,-flto=auto)
+LTO      := $(if $(SANITIZE)$(findstring clang,$(CC)),,-flto=auto)
 LTO_OBJ  := $(if $(LTO),$(LTO) -ffat-lto-objects)
 
 # Our own flags, never mixed into the user's CFLAGS. One reason each:
