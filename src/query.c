@@ -222,7 +222,8 @@ trail_status trail__query_open(trail__query **query_out, trail__log *log,
     }
     bounds = trail__filter_bounds(query->filter);
     query->left = bounds->limit > 0 ? bounds->limit : UINT64_MAX;
-    trail__walk_init(&query->walk, &query->plan, bounds->order == TRAIL_NEWEST_FIRST);
+    trail__walk_init(&query->walk, &query->plan, bounds->order == TRAIL_NEWEST_FIRST,
+                     bounds->unreadable);
     *query_out = query;
     return TRAIL_OK;
 }
@@ -334,7 +335,7 @@ static trail_status count_planned(trail__log *log, const trail__filter *filter,
     uint64_t count = 0;
     trail__walk w;
 
-    trail__walk_init(&w, plan, false);
+    trail__walk_init(&w, plan, false, trail__filter_bounds(filter)->unreadable);
     while (status == TRAIL_OK && !w.over) {
         status = count_some(log, filter, &w, &count, err);
     }

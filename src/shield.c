@@ -10,6 +10,7 @@
 #include "bytes.h"
 #include "error.h"
 #include "log.h"
+#include "report.h"
 #include "verify.h"
 
 #include <errno.h>

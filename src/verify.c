@@ -1,5 +1,5 @@
 /* verify.c - recompute everything from the stored bytes.
- * Level 6: may include levels 0-5.
+ * Level 6: may include levels 0-5, report.
  * SPDX-License-Identifier: MIT
  *
  * In the order of seq, so that the first fault is the first bad place: is the entry there, can
@@ -12,45 +12,18 @@
 #include "bytes.h"
 #include "chain.h"
 #include "error.h"
+#include "report.h"
 #include "text.h"
 #include "uuid.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Entries and bytes per read transaction: a long one would keep old pages alive. */
 enum { CHUNK = 32768, CHUNK_LEN = 32 << 20 };
 
-const char *trail_fault_name(trail_fault fault)
-{
-    static const char *const names[] = { "none",        "altered part", "altered entry",
-                                         "broken link", "missing",      "reordered",
-                                         "unreadable",  "head",         "ids" };
-
-    return (unsigned)fault < sizeof names / sizeof names[0] ? names[fault] : "unknown";
-}
-
-void trail_verify_options_init(trail_verify_options *options)
-{
-    memset(options, 0, sizeof *options);
-}
-
-void trail__report_fault(trail_report *report, trail_fault fault, uint64_t seq,
-                         const char *format, ...)
-{
-    va_list args;
-
-    if (report->fault != TRAIL_FAULT_NONE) {
-        return;
-    }
-    report->fault = fault;
-    report->first_bad_seq = seq;
-    va_start(args, format);
-    (void)vsnprintf(report->text, sizeof report->text, format, args);
-    va_end(args);
-}
+/* Two values within one stretch of this length are of one leaf of the tree. */
+enum { PAGE_LEN = 4096 };
 
 typedef struct check {
     trail__log *log;
@@ -60,6 +33,7 @@ typedef struct check {
     trail__hasher hasher;
     trail__kv_txn txn;
     uint64_t seq_next;
+    const char *stored_before; /* of seq_next - 1, in this transaction; or NULL */
     uint8_t hash_before[TRAIL_HASH_LEN]; /* event_hash of seq_next - 1 */
     int64_t recorded_at_us;              /* of seq_next - 1 */
     uint64_t foreign_ids;                /* entries whose id the engine did not make */
@@ -254,9 +228,45 @@ static void report_missing(check *c, uint64_t seq_found)
     }
 }
 
+static trail_status check_found(check *c, uint64_t seq, const char *stored,
+                                trail_error *err)
+{
+    trail_text found = { NULL, 0 };
+    trail_status status = trail__log_stored(&c->txn, seq, &found, err);
+
+    if (status == TRAIL_NOT_FOUND ||
+        (status == TRAIL_OK && stored != NULL && found.data != stored)) {
+        trail__report_fault(
+            c->report, TRAIL_FAULT_UNREADABLE, c->seq_next,
+            "entry %" PRIu64 " is there, but the tree does not lead to it", seq);
+        status = TRAIL_OK;
+    }
+    return status;
+}
+
+/* Walking along the pages does not see the keys that lead to them. So where a page begins, its
+ * first entry and the one before it are also looked up. */
+static trail_status check_border(check *c, uint64_t seq, const char *stored,
+                                 trail_error *err)
+{
+    const char *before = c->stored_before;
+    trail_status status = TRAIL_OK;
+
+    c->stored_before = stored;
+    if (before != NULL && (uintptr_t)before / PAGE_LEN == (uintptr_t)stored / PAGE_LEN) {
+        return TRAIL_OK;
+    }
+    status = check_found(c, seq, stored, err);
+    if (status == TRAIL_OK && seq > 1) {
+        status = check_found(c, seq - 1, before, err);
+    }
+    return status;
+}
+
 static trail_status check_at(check *c, trail_text key, trail_text stored,
                              trail_error *err)
 {
+    trail_status status;
     uint64_t seq;
 
     if (key.len != 8) {
@@ -276,7 +286,9 @@ static trail_status check_at(check *c, trail_text key, trail_text stored,
                             c->seq_next - 1, seq);
         return TRAIL_OK;
     }
-    return check_entry(c, seq, stored, err);
+    status = check_border(c, seq, stored.data, err);
+    return status == TRAIL_OK && !found_fault(c) ? check_entry(c, seq, stored, err)
+                                                 : status;
 }
 
 /* Up to CHUNK entries in one read transaction. */
@@ -293,6 +305,7 @@ static trail_status check_chunk(check *c, trail_error *err)
     if (status != TRAIL_OK) {
         return status;
     }
+    c->stored_before = NULL;
     status = trail__kv_cursor_open(&c->txn, TRAIL__KV_ENTRIES, &cursor, err);
     for (int i = 0; i < CHUNK && len < CHUNK_LEN && status == TRAIL_OK &&
                     !found_fault(c) && c->seq_next <= c->report->head.seq;
@@ -533,26 +546,6 @@ static trail_status run(check *c, trail_error *err)
     return status;
 }
 
-static void describe(const check *c)
-{
-    trail_report *report = c->report;
-
-    if (report->fault != TRAIL_FAULT_NONE) {
-        return;
-    }
-    if (!report->complete) {
-        (void)snprintf(report->text, sizeof report->text,
-                       "stopped at entry %" PRIu64 " of %" PRIu64 ": right so far",
-                       report->last_good_seq, report->head.seq);
-        return;
-    }
-    (void)snprintf(report->text, sizeof report->text,
-                   "%" PRIu64 " entries verified: parts, entries, chain, ids, head; %s",
-                   report->entries,
-                   report->head_expected ? "the expected head is there"
-                                         : "no head was given to compare with");
-}
-
 trail_status trail__verify_log(trail__log *log, const trail_verify_options *options,
                                volatile uint64_t *good, trail_report *report,
                                trail_error *err)
@@ -584,6 +577,6 @@ trail_status trail__verify_log(trail__log *log, const trail_verify_options *opti
         status = TRAIL_OK;
     }
     report->last_good_seq = c.seq_next - 1;
-    describe(&c);
+    trail__report_describe(c.report);
     return status;
 }

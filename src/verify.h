@@ -14,8 +14,4 @@ trail_status trail__verify_log(trail__log *log, const trail_verify_options *opti
                                volatile uint64_t *good, trail_report *report,
                                trail_error *err);
 
-/* Set the verdict of a report, unless it has one: the first fault counts. */
-void trail__report_fault(trail_report *report, trail_fault fault, uint64_t seq,
-                         const char *format, ...) __attribute__((format(printf, 4, 5)));
-
 #endif

@@ -9,11 +9,12 @@
 
 #include <string.h>
 
-void trail__walk_init(trail__walk *w, const trail__plan *plan, bool backwards)
+void trail__walk_init(trail__walk *w, const trail__plan *plan, bool backwards, bool gaps)
 {
     memset(w, 0, sizeof *w);
     w->plan = plan;
     w->backwards = backwards;
+    w->gaps = gaps;
     w->seq = backwards ? plan->seq_last : plan->seq_first;
     w->over = plan->listed ? plan->count == 0 : plan->seq_first > plan->seq_last;
 }
@@ -41,6 +42,24 @@ void trail__walk_end(trail__walk *w)
 static trail_status bad_key(trail_text key, trail_error *err)
 {
     return trail__error(err, TRAIL_CORRUPT, "an entry has a key of %zu bytes", key.len);
+}
+
+static trail_status not_found(uint64_t seq, trail_error *err)
+{
+    return trail__error(err, TRAIL_CORRUPT, "entry %llu cannot be found; run verify",
+                        (unsigned long long)seq);
+}
+
+/* The cursor stands at 'seq'. TRAIL_NOT_FOUND: beyond the range, because entries are missing. */
+static trail_status check_turn(const trail__walk *w, uint64_t seq, trail_error *err)
+{
+    bool went_back = w->backwards ? seq > w->seq : seq < w->seq;
+
+    if (went_back || (seq != w->seq && !w->gaps)) {
+        return not_found(w->seq, err);
+    }
+    return seq < w->plan->seq_first || seq > w->plan->seq_last ? TRAIL_NOT_FOUND
+                                                               : TRAIL_OK;
 }
 
 /* The next entry of a range: at w->seq or, where entries are missing, beyond it. */
@@ -73,9 +92,9 @@ static trail_status step_range(trail__walk *w, uint64_t *seq_out, trail_text *st
     }
     if (status == TRAIL_OK) {
         *seq_out = trail__load_u64((const uint8_t *)key.data);
-        if (*seq_out < w->plan->seq_first || *seq_out > w->plan->seq_last) {
-            status = TRAIL_NOT_FOUND;
-        }
+        status = check_turn(w, *seq_out, err);
+    } else if (status == TRAIL_NOT_FOUND && !w->gaps) {
+        status = not_found(w->seq, err);
     }
     if (status == TRAIL_NOT_FOUND) {
         w->over = true;

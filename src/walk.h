@@ -12,6 +12,7 @@
 typedef struct trail__walk {
     const trail__plan *plan;
     bool backwards;
+    bool gaps;    /* entries may be missing: for export, which shows what is left */
     uint64_t seq; /* the next seq to look at, or (listed) */
     size_t index; /* how many of the list are done */
     bool over;
@@ -21,13 +22,14 @@ typedef struct trail__walk {
     bool placed; /* the cursor stands on the entry looked at last */
 } trail__walk;
 
-void trail__walk_init(trail__walk *w, const trail__plan *plan, bool backwards);
+void trail__walk_init(trail__walk *w, const trail__plan *plan, bool backwards, bool gaps);
 
 /* Between these two a read transaction is open. */
 trail_status trail__walk_begin(trail__walk *w, trail__log *log, trail_error *err);
 void trail__walk_end(trail__walk *w);
 
-/* Look at the next entry; stored_out->data is NULL if there was none. */
+/* Look at the next entry; stored_out->data is NULL if there was none. TRAIL_CORRUPT if it is not
+ * the one whose turn it is: nothing may be left out, or come twice, without a word. */
 trail_status trail__walk_step(trail__walk *w, uint64_t *seq_out, trail_text *stored_out,
                               trail_error *err);
 
