@@ -161,6 +161,49 @@ kill -INT $exporter; wait $exporter]]):format(dir, TRAIL, name, condition, appea
     assert.equal("y", listing(dir .. "/far"))
   end)
 
+  -- Goal: what another command does to FILE.part meanwhile neither gets the name FILE nor is lost.
+  -- Method: while an export runs, a file of somebody else takes the name, as under --force; then
+  -- so that the export fails before its end.
+  it("is given its name only if it is still its own", function()
+    local dir = big()
+    for _, case in ipairs({ { "", 5, "trail: cannot write x: [^\n]*/x%.part was replaced meanwhile\n" },
+      { "kill -INT $exporter;", 130, "trail: interrupted; x was not written\n" } }) do
+      local code, _, err = support.run(([[
+cd %s; env --default-signal=INT %s export big x --where 'not ("x"):rep(300000):find("y")' & exporter=$!
+for i in $(seq 1000); do test -e x.part && break; sleep 0.01; done
+kill -STOP $exporter; rm x.part && echo mine > x.part; %s kill -CONT $exporter; wait $exporter]]):format(dir, TRAIL,
+        case[1]))
+      assert.matches("^" .. case[3] .. "$", err)
+      assert.equal(case[2], code)
+      assert.equal("mine\n", support.read_file(dir .. "/x.part"))
+      assert.equal("big x.part", listing(dir))
+      os.remove(dir .. "/x.part")
+    end
+  end)
+
+  it("does not take the place of a directory", function()
+    local dir = sample()
+    support.run(("mkdir %s/x.part"):format(dir))
+    local code, _, err = trail(dir, "export t x --force")
+    assert.matches("^trail: cannot write x: [^\n]*/x%.part is a directory\n$", err)
+    assert.equal(5, code)
+    assert.equal("t x.part", listing(dir))
+  end)
+
+  -- Goal: a failure means that FILE is as it was, also where only the last step fails.
+  -- Method: a directory that may be written but not read cannot be synced. Root may read it, so
+  -- as nobody, who may not come to where the command was built.
+  it("is as it was if its directory cannot be synced", function()
+    local dir = sample()
+    local code, _, err = support.run(([[
+cd %s && cp %s command && chmod -R a+rwX . && mkdir drop && chmod 333 drop || exit 1
+[ $(id -u) = 0 ] && as='setpriv --reuid=65534 --clear-groups'
+$as ./command export t drop/y; code=$?; chmod 777 drop; exit $code]]):format(dir, TRAIL))
+    assert.equal("trail: cannot write drop/y: Permission denied\n", err)
+    assert.equal(5, code)
+    assert.equal("", listing(dir .. "/drop"))
+  end)
+
   it("may be a pipe or a device, which is written to as it is", function()
     local dir = sample()
     local code, out, err = support.run(("cd %s && mkfifo pipe && { timeout 60 sh -c 'wc -l < pipe' & "

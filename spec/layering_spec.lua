@@ -287,10 +287,9 @@ local function module_of(path)
   return (path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", "."))
 end
 
--- Printing, ending, or starting something is for the command alone.
-local LOUD = { "%f[%w_.:]print%f[^%w_]", "%f[%w_]os%.exit", "%f[%w_]os%.execute",
-  "%f[%w_]io%.write", "%f[%w_]io%.std%l+", "%f[%w_]io%.output", "%f[%w_]io%.read",
-  "%f[%w_]io%.popen" }
+-- Printing, or ending, is for the command alone.
+local LOUD = { "%f[%w_.:]print%f[^%w_]", "%f[%w_]os%.exit", "%f[%w_]io%.write",
+  "%f[%w_]io%.std%l+", "%f[%w_]io%.output", "%f[%w_]io%.read" }
 
 local function check_below_cli(path, text, complaints)
   local head = head_of(path, text)
@@ -312,6 +311,20 @@ local function check_below_cli(path, text, complaints)
   end
 end
 
+-- Nobody runs other programs: what Lua cannot ask of the system, trail.host can.
+local PROGRAMS = { "%f[%w_]os%.execute%f[^%w_]", "%f[%w_]io%.popen%f[^%w_]" }
+
+local function check_runs_nothing(path, text, complaints)
+  for number, line in ipairs(lines_of(bare_lua(text))) do
+    for _, pattern in ipairs(PROGRAMS) do
+      local found = line:match(pattern)
+      if found then
+        complaints[#complaints + 1] = ("%s:%d: %s runs a program"):format(path, number, found)
+      end
+    end
+  end
+end
+
 local function check_lua_layers(files)
   local complaints, graph = {}, {}
   for _, path in ipairs(sorted(files)) do
@@ -322,6 +335,7 @@ local function check_lua_layers(files)
     if not head:find "%f[%w]Level: " or (head:find("Level: cli", 1, true) ~= nil) ~= in_cli then
       complaints[#complaints + 1] = path .. ": does not say its level"
     end
+    check_runs_nothing(path, text, complaints)
     if not in_cli then check_below_cli(path, text, complaints) end
   end
   local found = circle(graph)
@@ -535,6 +549,11 @@ describe("the layers", function()
       expect((":%d: %s is for lua/trail/cli"):format(loud:find "\n" and 5 or 4, call),
         "Level: pure.", loud)
       expect("", "Level: cli.", loud, cli)
+    end
+    for _, call in ipairs { "os.execute", "io.popen" } do
+      expect((":4: %s runs a program"):format(call), "Level: pure.", "local x = " .. call .. "('ls')")
+      expect((":5: %s runs a program"):format(call), "Level: cli.", "\nlocal x = " .. call, cli)
+      expect("", "Level: cli.", "-- " .. call .. "\nx = '" .. call .. "()' my" .. call .. "ed()", cli)
     end
     for _, quiet in ipairs { "facts.print(x)", "x:print()", "print_row(x)", "-- print(x)",
                              "x = 'print(x)'", "x = '\\'' .. \"print()\"",

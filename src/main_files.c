@@ -66,7 +66,8 @@ static void split(char *path, const char **dir_out, const char **name_out)
     *name_out = slash + 1;
 }
 
-/* Follow a link that leads to nothing: 'path' becomes what it says. False: it is no link. */
+/* Follow a link that leads to nothing: 'path' becomes what it says. False, and errno says EINVAL
+ * or ENOENT: it is no link. */
 static bool follow(char path[PATH_MAX])
 {
     char target[PATH_MAX];
@@ -84,9 +85,12 @@ static bool follow(char path[PATH_MAX])
     if (target[0] == '/') {
         dir = "";
     }
-    /* Too long for a path: then it cannot be found either. */
-    return snprintf(path, PATH_MAX, "%s%s%s", dir, *dir != '\0' ? "/" : "", target) <
-           PATH_MAX;
+    if (snprintf(path, PATH_MAX, "%s%s%s", dir, *dir != '\0' ? "/" : "", target) >=
+        PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    return true;
 }
 
 /* real_path(path) -> where it leads, without links; what it leads to need not exist.
@@ -114,6 +118,9 @@ static int host_real_path(lua_State *L)
             return fail(L);
         }
     } while (follow(path));
+    if (errno == ENAMETOOLONG) {
+        return fail(L);
+    }
     split(path, &dir, &name);
     if (realpath(dir, found) == NULL) {
         return fail(L);
@@ -158,44 +165,58 @@ static int host_create(lua_State *L)
         int result = fail(L);
 
         close(fd);
+        unlink(path);
         return result;
     }
     stream->closef = close_file;
     return 1;
 }
 
-static bool sync_directory_of(const char *path)
+static int open_directory_of(const char *path)
 {
     char copy[PATH_MAX];
     const char *dir;
     const char *name;
-    bool done;
-    int fd;
 
-    (void)snprintf(copy, sizeof copy, "%s", path);
-    split(copy, &dir, &name);
-    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    done = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) {
-        close(fd);
+    if (snprintf(copy, sizeof copy, "%s", path) >= (int)sizeof copy) {
+        errno = ENAMETOOLONG;
+        return -1;
     }
-    return done;
+    split(copy, &dir, &name);
+    return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* publish(file, from, to) -> true: what was written into 'from' is on disk, and is 'to' from now
- * on; the file is closed. nil, message: it is not. */
+ * on. nil, message: 'to' is as it was; only if the disk fails to note the new name, 'to' may be
+ * the new file or, after a crash, the old one. The file is closed either way. */
 static int host_publish(lua_State *L)
 {
     luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     const char *from = luaL_checkstring(L, 2);
     const char *to = luaL_checkstring(L, 3);
 
+    bool done;
+    int failed;
+    int dir;
+
     luaL_argcheck(L, stream->closef == close_file, 1, "not an open file of create()");
-    if (fflush(stream->f) != 0 || fsync(fileno(stream->f)) != 0) {
-        return fail(L);
-    }
+    dir = open_directory_of(to);
+    done = dir >= 0 && fflush(stream->f) == 0 && fsync(fileno(stream->f)) == 0;
+    failed = errno;
     stream->closef = NULL;
-    if (fclose(stream->f) != 0 || rename(from, to) != 0 || !sync_directory_of(to)) {
+    if (fclose(stream->f) != 0 && done) {
+        done = false;
+        failed = errno;
+    }
+    if (done && (rename(from, to) != 0 || fsync(dir) != 0)) {
+        done = false;
+        failed = errno;
+    }
+    if (dir >= 0) {
+        close(dir);
+    }
+    if (!done) {
+        errno = failed;
         return fail(L);
     }
     lua_pushboolean(L, true);

@@ -38,6 +38,9 @@ end
 -- killed command left behind goes, if things may be replaced.
 local function create(path, part, replaced, force)
   local handle, message, taken = host.create(part, replaced)
+  if taken and host.stat(part) == "directory" then
+    terminal.fail(terminal.IO, "cannot write %s: %s is a directory", path, part)
+  end
   if taken and force then
     os.remove(part)
     handle, message, taken = host.create(part, replaced)
@@ -60,6 +63,12 @@ function File:check(done, reason)
   end
 end
 
+-- Under --force another command may have given the name of the part to a file of its own.
+function File:has_part()
+  local _, found = host.stat(self.part)
+  return found == self.identity
+end
+
 function File:write(text)
   self:check(self.handle:write(text))
 end
@@ -73,6 +82,10 @@ function File:finish()
     handle:close()
     terminal.fail(terminal.IO, "%s exists by now; --force writes over it", self.path)
   end
+  if not self:has_part() then
+    handle:close()
+    terminal.fail(terminal.IO, "cannot write %s: %s was replaced meanwhile", self.path, self.part)
+  end
   self:check(host.publish(handle, self.part, self.real))
   self.part = nil
 end
@@ -80,7 +93,7 @@ end
 -- It will not be complete; harmless behind finish().
 function File:abandon()
   if self.handle then self.handle:close() end
-  if self.part then os.remove(self.part) end
+  if self.part and self:has_part() then os.remove(self.part) end
   self.handle, self.part = nil, nil
 end
 
@@ -134,6 +147,7 @@ function target.open(plan)
     local part = plan.real .. ".part"
     file.handle = create(plan.path, part, plan.exists and plan.real or nil, plan.force)
     file.part = part
+    file.identity = select(2, host.stat(part))
   end
   file.handle:setvbuf("full", 65536)
   return file
