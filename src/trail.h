@@ -94,6 +94,8 @@ TRAIL_API trail_text trail_str(const char *text);
 #define TRAIL_DETAILS_LEN_MAX 1048576
 #define TRAIL_DETAILS_DEPTH_MAX 32
 #define TRAIL_BATCH_COUNT_MAX 65536 /* events in one trail_append_batch */
+#define TRAIL_INDEX_PATHS_MAX 16
+#define TRAIL_INDEX_PATH_LEN_MAX 200
 
 /* One event as a caller hands it in. Every text must be valid UTF-8 without NUL.
  * event_type, action, resource_type, resource_id and result are required and not empty;
@@ -150,6 +152,24 @@ typedef enum trail_open_flag {
     TRAIL_CREATE_NEW = 4 /* something at the path: TRAIL_EXISTS instead of opening it */
 } trail_open_flag;
 
+/* Who brings the index up to what was appended. Queries are right either way; they are fast
+ * where the index has come. */
+typedef enum trail_indexing {
+    TRAIL_INDEX_BACKGROUND =
+        0,              /* a thread of this process, started by its first append */
+    TRAIL_INDEX_INLINE, /* the appending call itself: where threads are not allowed */
+    TRAIL_INDEX_MANUAL  /* nobody but trail_maintain */
+} trail_indexing;
+
+/* What trail_submit does when the queue is full. */
+typedef enum trail_queue_policy {
+    TRAIL_QUEUE_REFUSE = 0, /* say TRAIL_QUEUE_FULL at once */
+    TRAIL_QUEUE_WAIT,       /* wait for room, at most busy_ms; then TRAIL_QUEUE_FULL */
+    /* Say TRAIL_QUEUE_FULL at once, count the event, and record the count as an event
+     * "trail.dropped" as soon as there is room again. */
+    TRAIL_QUEUE_DROP
+} trail_queue_policy;
+
 typedef struct trail_options {
     /* trail_open_flag, or-ed. */
     unsigned flags;
@@ -163,6 +183,18 @@ typedef struct trail_options {
     /* On creation: the name of this log, part of the first hash, at most 255 characters.
      * NULL: "trail". */
     const char *origin;
+    /* On creation: the paths in details that the index finds, "region" or "actor.name"; at
+     * most TRAIL_INDEX_PATHS_MAX, for good. */
+    const char *const *index_paths;
+    size_t index_path_count;
+    trail_indexing indexing;
+    /* The queue of trail_submit: how many events and bytes may wait in it. 0: 65,536 events,
+     * 64 MiB. What the first handle of a process on a trail says, holds for all of them. */
+    size_t queue_count_max;
+    size_t queue_len_max;
+    trail_queue_policy queue_policy;
+    /* How long trail_close waits for what was submitted. 0: 10,000. */
+    unsigned close_ms;
 } trail_options;
 
 TRAIL_API void trail_options_init(trail_options *options);
@@ -177,9 +209,10 @@ TRAIL_API void trail_options_init(trail_options *options);
 TRAIL_API trail_status trail_open(trail **trail_out, const char *path,
                                   const trail_options *options, trail_error *err);
 
-/* Close the handle. NULL is fine. It waits for appends that other threads have under way; its
- * cursors must be closed before, and no other call may be. Other handles on the same trail are
- * not affected. */
+/* Close the handle. NULL is fine. It waits for appends that other threads have under way and, at
+ * most close_ms, until what was submitted through it is durable; its cursors must be closed
+ * before, and no other call may be, but tickets may be asked and closed later. Other handles on
+ * the same trail are not affected. */
 TRAIL_API void trail_close(trail *t);
 
 /* The last event: seq and event_hash. A trail is never empty: seq 1 is its creation. */
@@ -236,6 +269,53 @@ TRAIL_API trail_status trail_append_batch(trail *t, const trail_event *events,
 /* Check an event as trail_append would, without storing anything. TRAIL_OK or TRAIL_INVALID. */
 TRAIL_API trail_status trail_event_check(const trail_event *event, trail_error *err);
 
+/* ---- submit: append without waiting ------------------------------------------------ */
+
+/* An event, or a batch of them, on its way to disk. */
+typedef struct trail_ticket trail_ticket;
+
+/* Check and copy 'count' events (1 to TRAIL_BATCH_COUNT_MAX), queue them, and return at once; a
+ * thread of this process appends what has gathered, all or none of one call. With ticket_out
+ * NULL nobody asks what became of them: only trail_flush then tells of a failure.
+ *
+ * TRAIL_INVALID, TRAIL_QUEUE_FULL (see trail_queue_policy), TRAIL_DENIED, TRAIL_FORKED,
+ * TRAIL_NO_MEMORY; what can only be known later (TRAIL_EXISTS, TRAIL_FULL, TRAIL_IO ...) is the
+ * ticket's outcome. */
+TRAIL_API trail_status trail_submit(trail *t, const trail_event *events, size_t count,
+                                    trail_ticket **ticket_out, trail_error *err);
+
+/* Whether the outcome is known. Never waits; may be called from any thread. */
+TRAIL_API bool trail_ticket_done(const trail_ticket *ticket);
+
+/* Wait for the outcome, at most timeout_ms (0: do not wait; < 0: without limit), and return it:
+ * TRAIL_OK, and receipts_out (NULL, or room for as many as were submitted) tells where they are;
+ * or why they were not stored. TRAIL_BUSY: not known yet, ask again. */
+TRAIL_API trail_status trail_ticket_wait(trail_ticket *ticket, int timeout_ms,
+                                         trail_receipt *receipts_out, trail_error *err);
+
+/* Forget the ticket, also one whose outcome is not known yet: the events go on. NULL is fine. */
+TRAIL_API void trail_ticket_close(trail_ticket *ticket);
+
+/* Wait until everything submitted through this handle before the call has an outcome, at most
+ * timeout_ms (< 0: without limit); then TRAIL_BUSY. Otherwise the first failure, since the
+ * last flush, of events that were submitted without a ticket; or TRAIL_OK. */
+TRAIL_API trail_status trail_flush(trail *t, int timeout_ms, trail_error *err);
+
+/* An eventfd for an event loop: readable when outcomes of this handle have become known since it
+ * was read last (8 bytes). It belongs to the handle. */
+TRAIL_API trail_status trail_event_fd(trail *t, int *fd_out, trail_error *err);
+
+typedef struct trail_queue_info {
+    uint64_t waiting;     /* events that are submitted and not yet durable or refused */
+    uint64_t waiting_len; /* their bytes */
+    uint64_t dropped; /* events refused since the trail was opened: the queue was full */
+    uint64_t failed;  /* submitted events that could not be stored */
+} trail_queue_info;
+
+/* Of all handles of this process on the trail. */
+TRAIL_API trail_status trail_get_queue_info(trail *t, trail_queue_info *info_out,
+                                            trail_error *err);
+
 /* ---- query ------------------------------------------------------------------------ */
 
 typedef enum trail_field {
@@ -248,6 +328,7 @@ typedef enum trail_field {
     TRAIL_FIELD_RESULT,
     TRAIL_FIELD_REQUEST_ID,
     TRAIL_FIELD_IP_ADDRESS, /* compared as an address: "::1" equals "0:0:0:0:0:0:0:1" */
+    TRAIL_FIELD_DETAILS,    /* what stands at a path in details, or in an array there */
     TRAIL_FIELD_COUNT
 } trail_field;
 
@@ -259,8 +340,12 @@ TRAIL_API const char *trail_field_name(trail_field field);
 typedef struct trail_match {
     trail_field field;
     bool negate;
-    const trail_text *values;
+    const trail_text *values; /* of details: JSON texts, "\"eu\"", "500", "true" */
     size_t count;
+    /* NULL, or one for each value: it stands for everything that begins with it. Not for id; of
+     * details only for strings; addresses as they are written, "10.1." or "2001:db8:". */
+    const bool *prefixes;
+    trail_text path; /* of details: keys joined by dots, "region", "actor.name" */
 } trail_match;
 
 /* Seqs from first to last, both inclusive; 0: open at that end. */
@@ -312,11 +397,78 @@ TRAIL_API trail_status trail_cursor_next(trail_cursor *cursor,
 /* The number of entries this cursor has looked at. */
 TRAIL_API uint64_t trail_cursor_scanned(const trail_cursor *cursor);
 
+#define TRAIL_PLAN_TEXT_MAX 1024
+
+/* How an answer was found. */
+typedef struct trail_explain {
+    char plan[TRAIL_PLAN_TEXT_MAX]; /* one line: the terms looked up, what is read */
+    uint64_t index_seq;             /* the index has come to this seq */
+    uint64_t head_seq;
+    uint64_t segments;         /* of the index, in the range of the question */
+    uint64_t segments_skipped; /* of them: passed over because of the time */
+    uint64_t lookups;          /* terms looked up in segments */
+    uint64_t candidates;       /* entries that the index named */
+    uint64_t records_read;     /* entries read, the unindexed ones included */
+    uint64_t records_tail;     /* of them: not indexed yet */
+    int64_t time_us;           /* spent inside the library */
+} trail_explain;
+
+/* What this cursor has done so far. */
+TRAIL_API void trail_cursor_explain(const trail_cursor *cursor,
+                                    trail_explain *explain_out);
+
 TRAIL_API void trail_cursor_close(trail_cursor *cursor);
 
 /* How many events the filter finds; limit and after are ignored. Exact. */
 TRAIL_API trail_status trail_count(trail *t, const trail_filter *filter,
                                    uint64_t *count_out, trail_error *err);
+
+/* The same, and how it was found. */
+TRAIL_API trail_status trail_count_explain(trail *t, const trail_filter *filter,
+                                           uint64_t *count_out,
+                                           trail_explain *explain_out, trail_error *err);
+
+typedef struct trail_top_row {
+    trail_text value; /* of details: a JSON text */
+    uint64_t count;
+} trail_top_row;
+
+typedef struct trail_top {
+    uint64_t events;   /* that the filter finds */
+    uint64_t absent;   /* of them: without the field */
+    uint64_t distinct; /* values that occur */
+    size_t count;      /* rows */
+    trail_top_row *rows;
+} trail_top;
+
+/* The 'row_max' values of a field that occur most in what the filter finds: the largest count
+ * first, equal ones in the order of their bytes. Not for id. 'path': of details, one that the
+ * trail was created to index. Freed with trail_top_free. */
+TRAIL_API trail_status trail_top_values(trail *t, trail_field field, trail_text path,
+                                        const trail_filter *filter, size_t row_max,
+                                        trail_top **top_out, trail_error *err);
+TRAIL_API void trail_top_free(trail_top *top);
+
+typedef struct trail_bucket {
+    int64_t begin_us; /* a multiple of the interval since 1970 UTC */
+    uint64_t count;
+} trail_bucket;
+
+typedef struct trail_histogram {
+    uint64_t events;
+    size_t count;
+    trail_bucket *buckets; /* those with events, oldest first */
+} trail_histogram;
+
+/* How many events the filter finds in each interval of their timestamp; interval_us at least
+ * 1,000, and not so short that there would be more than TRAIL_BUCKETS_MAX. Freed with
+ * trail_histogram_free. */
+#define TRAIL_BUCKETS_MAX 1000000
+TRAIL_API trail_status trail_histogram_make(trail *t, int64_t interval_us,
+                                            const trail_filter *filter,
+                                            trail_histogram **histogram_out,
+                                            trail_error *err);
+TRAIL_API void trail_histogram_free(trail_histogram *histogram);
 
 /* One record by seq or by id; the caller frees it with trail_record_free.
  * TRAIL_NOT_FOUND if there is none. */
@@ -325,6 +477,45 @@ TRAIL_API trail_status trail_get(trail *t, uint64_t seq, trail_record **record_o
 TRAIL_API trail_status trail_get_by_id(trail *t, const uint8_t id[TRAIL_ID_LEN],
                                        trail_record **record_out, trail_error *err);
 TRAIL_API void trail_record_free(trail_record *record);
+
+/* ---- index ------------------------------------------------------------------------ */
+
+#define TRAIL_INDEX_LEVELS_MAX 8
+
+typedef struct trail_index_info {
+    bool present;       /* an index of this trail is there and can be used */
+    uint64_t index_seq; /* it has come to this seq */
+    uint64_t head_seq;
+    uint64_t segments;
+    unsigned levels;                                 /* how many of these are in use: */
+    uint64_t level_segments[TRAIL_INDEX_LEVELS_MAX]; /* segments of each size */
+    uint64_t level_span[TRAIL_INDEX_LEVELS_MAX];     /* seqs that one of them covers */
+    uint64_t file_len;                               /* bytes of index.mdb */
+    uint64_t used_len;
+    size_t path_count; /* the paths in details that it finds; valid until trail_close */
+    const char *const *paths;
+    char why[TRAIL_ERROR_TEXT_MAX]; /* not present: why not; else empty */
+} trail_index_info;
+
+TRAIL_API trail_status trail_get_index_info(trail *t, trail_index_info *info_out,
+                                            trail_error *err);
+
+typedef struct trail_maintain_options {
+    bool anew; /* throw the index away first, also a damaged one */
+    /* Called now and then with the seq that the index has come to, and the head. Return false
+     * to stop; what was done stays done. May be NULL. */
+    bool (*progress)(void *context, uint64_t done, uint64_t total);
+    void *context;
+} trail_maintain_options;
+
+TRAIL_API void trail_maintain_options_init(trail_maintain_options *options);
+
+/* Bring the index up to the head, and merge what is to be merged. 'options' may be NULL. Nothing
+ * of it is needed for right answers. TRAIL_BUSY: another process or thread is at it and did not
+ * let go within busy_ms. TRAIL_DENIED for a handle opened read-only, TRAIL_FULL, TRAIL_IO,
+ * TRAIL_CORRUPT (an entry of the log cannot be read), TRAIL_NO_MEMORY. */
+TRAIL_API trail_status trail_maintain(trail *t, const trail_maintain_options *options,
+                                      trail_error *err);
 
 /* ---- verify ----------------------------------------------------------------------- */
 
@@ -337,11 +528,12 @@ typedef enum trail_fault {
     TRAIL_FAULT_REORDERED,   /* an entry stands at another seq than its own */
     TRAIL_FAULT_UNREADABLE,  /* the file itself is damaged: pages cannot be read */
     TRAIL_FAULT_HEAD, /* what the trail says of itself disagrees with its entries */
-    TRAIL_FAULT_IDS   /* the tree of callers' ids disagrees with the entries */
+    TRAIL_FAULT_IDS,  /* the tree of callers' ids disagrees with the entries */
+    TRAIL_FAULT_INDEX /* the index disagrees with the log; trail_maintain anew mends it */
 } trail_fault;
 
 /* "none", "altered part", "altered entry", "broken link", "missing", "reordered",
- * "unreadable", "head", "ids". Never NULL. */
+ * "unreadable", "head", "ids", "index". Never NULL. */
 TRAIL_API const char *trail_fault_name(trail_fault fault);
 
 typedef struct trail_verify_options {
@@ -352,6 +544,7 @@ typedef struct trail_verify_options {
     /* Called now and then with entries done and total. Return false to stop. May be NULL. */
     bool (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
+    unsigned threads; /* 0: one for each processor, at most 16 */
 } trail_verify_options;
 
 TRAIL_API void trail_verify_options_init(trail_verify_options *options);
@@ -363,6 +556,7 @@ typedef struct trail_report {
     uint64_t entries;       /* how many entries were checked */
     trail_head head;        /* of the snapshot that was checked */
     bool head_expected;     /* an expected head was given, and compared */
+    uint64_t index_seq;     /* the index was compared up to this seq; 0: there is none */
     bool complete;          /* false: progress() stopped it */
     char text[TRAIL_ERROR_TEXT_MAX]; /* one line: what is wrong, or what is right */
 } trail_report;
