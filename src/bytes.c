@@ -188,17 +188,27 @@ const uint8_t *trail__read_bytes_or_null(trail__reader *r, size_t len)
     return take_null(r) ? NULL : trail__read_bytes(r, len);
 }
 
-trail_text trail__read_text(trail__reader *r)
+static trail_text read_any(trail__reader *r, unsigned major)
 {
     trail_text text = { NULL, 0 };
     uint64_t len;
-    const uint8_t *data = read_string(r, MAJOR_TEXT, &len);
+    const uint8_t *data = read_string(r, major, &len);
 
     if (!r->bad) {
         text.data = (const char *)data;
         text.len = (size_t)len;
     }
     return text;
+}
+
+trail_text trail__read_some_bytes(trail__reader *r)
+{
+    return read_any(r, MAJOR_BYTES);
+}
+
+trail_text trail__read_text(trail__reader *r)
+{
+    return read_any(r, MAJOR_TEXT);
 }
 
 trail_text trail__read_text_or_null(trail__reader *r)

@@ -45,6 +45,7 @@ const uint8_t *trail__read_bytes(trail__reader *r,
                                  size_t len); /* exactly this long; or NULL */
 const uint8_t *trail__read_bytes_or_null(trail__reader *r,
                                          size_t len); /* null gives NULL */
+trail_text trail__read_some_bytes(trail__reader *r);  /* of any length */
 trail_text trail__read_text(trail__reader *r);
 trail_text trail__read_text_or_null(trail__reader *r);
 

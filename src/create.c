@@ -21,7 +21,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_LEN_MAX = 4000, DETAILS_LEN_MAX = 6 * TRAIL__ORIGIN_LEN_MAX + 512 };
+enum {
+    PATH_LEN_MAX = 4000,
+    DETAILS_LEN_MAX = 6 * TRAIL__ORIGIN_LEN_MAX + 512 +
+                      TRAIL_INDEX_PATHS_MAX * (6 * TRAIL_INDEX_PATH_LEN_MAX + 3)
+};
 
 /* Append 'text' to a JSON text as a string. */
 static void quote(char *json, size_t json_len, trail_text text)
@@ -45,13 +49,21 @@ static void quote(char *json, size_t json_len, trail_text text)
     json[at] = '\0';
 }
 
-/* The details of trail.created, keys sorted: format, log_id, options, origin. */
+/* The details of trail.created, keys sorted: format, index, log_id, options, origin. */
 static void describe(char json[DETAILS_LEN_MAX], const char *log_id, trail_text origin,
                      const trail_options *options)
 {
-    int at =
-        snprintf(json, DETAILS_LEN_MAX, "{\"format\":%d,\"log_id\":\"%s\",\"options\":{",
-                 TRAIL__FORMAT, log_id);
+    int at = snprintf(json, DETAILS_LEN_MAX, "{\"format\":%d", TRAIL__FORMAT);
+
+    for (size_t i = 0; i < options->index_path_count; i++) {
+        (void)snprintf(json + at, (size_t)(DETAILS_LEN_MAX - at),
+                       i == 0 ? ",\"index\":[" : ",");
+        quote(json, DETAILS_LEN_MAX, trail_str(options->index_paths[i]));
+        at = (int)strlen(json);
+    }
+    at += snprintf(json + at, (size_t)(DETAILS_LEN_MAX - at),
+                   "%s,\"log_id\":\"%s\",\"options\":{",
+                   options->index_path_count > 0 ? "]" : "", log_id);
 
     if (options->map_size > 0) {
         at += snprintf(json + at, (size_t)(DETAILS_LEN_MAX - at),

@@ -1,5 +1,5 @@
 /* filter.c - does a record satisfy what somebody looks for.
- * Level 2: may include levels 0-1, door. No I/O.
+ * Level 2: may include levels 0-1, door, terms. No I/O.
  * SPDX-License-Identifier: MIT
  */
 #include "filter.h"
@@ -7,31 +7,26 @@
 #include "door.h"
 #include "error.h"
 #include "fault.h"
+#include "terms.h"
 #include "text.h"
 
 #include <string.h>
 
 enum { BINARY_LEN = 16 }; /* of an id, and of an address */
 
-typedef struct condition {
-    trail_field field;
-    bool negate;
-    size_t count;
-    trail_text *values;
-    uint8_t *binary; /* count * 16 bytes for ids and addresses; else NULL */
-} condition;
-
 struct trail__filter {
     trail_filter bounds;
-    condition *conditions;
+    trail__condition *conditions;
     size_t count;
+    trail_text *details_terms; /* allocated one by one */
+    size_t details_count;
     trail_range *ranges; /* bounds.range_count, then bounds.not_range_count of them */
-    /* Behind the struct, in one block: conditions, ranges, values, binary forms, text bytes. */
+    /* Behind the struct, in one block: conditions, ranges, and what 'room' shows. */
 };
 
 static const char *const field_names[TRAIL_FIELD_COUNT] = {
-    "id",          "event_type", "user_id",    "action",    "resource_type",
-    "resource_id", "result",     "request_id", "ip_address"
+    "id",          "event_type", "user_id",    "action",     "resource_type",
+    "resource_id", "result",     "request_id", "ip_address", "details"
 };
 
 const char *trail_field_name(trail_field field)
@@ -60,7 +55,25 @@ static bool is_storable(trail_text value)
                                         trail__text_utf8(value, &chars, &bad));
 }
 
-static trail_status check_value(const trail_match *match, trail_text value,
+/* What stands for all that begins with it need be no whole value. */
+static trail_status check_prefix(const trail_match *match, trail_text value,
+                                 trail_error *err)
+{
+    const char *name = field_names[match->field];
+
+    if (match->field == TRAIL_FIELD_ID || match->field == TRAIL_FIELD_RESULT) {
+        return trail__error(err, TRAIL_INVALID,
+                            "filter '%s': a whole value is needed, not a prefix", name);
+    }
+    if (match->field == TRAIL_FIELD_DETAILS && (value.len < 2 || value.data[0] != '"')) {
+        return trail__error(err, TRAIL_INVALID,
+                            "filter 'details.%.*s': only strings have prefixes",
+                            (int)match->path.len, match->path.data);
+    }
+    return TRAIL_OK;
+}
+
+static trail_status check_value(const trail_match *match, trail_text value, bool prefix,
                                 uint8_t *binary, trail_error *err)
 {
     const char *name = field_names[match->field];
@@ -74,6 +87,9 @@ static trail_status check_value(const trail_match *match, trail_text value,
                             "filter '%s': a value of %zu bytes is not UTF-8 without NUL, "
                             "as all stored text is",
                             name, value.len);
+    }
+    if (prefix) {
+        return check_prefix(match, value, err);
     }
     if (match->field == TRAIL_FIELD_ID) {
         trail_status status = trail_id_parse(value, binary, err);
@@ -156,7 +172,16 @@ static trail_status measure(const trail_filter *filter, size_t *values_out,
                                 "filter '%s': the list of values is empty",
                                 field_names[match->field]);
         }
+        if (match->field == TRAIL_FIELD_DETAILS) {
+            trail_status status = trail__path_check(match->path, err);
+
+            if (status != TRAIL_OK) {
+                trail__error_prefix(err, "filter: ");
+                return status;
+            }
+        }
         *values_out += match->count;
+        *len_out += match->path.len;
         for (size_t v = 0; v < match->count; v++) {
             *len_out += match->values[v].len;
         }
@@ -164,34 +189,113 @@ static trail_status measure(const trail_filter *filter, size_t *values_out,
     return TRAIL_OK;
 }
 
-static trail_status copy_matches(trail__filter *made, const trail_filter *filter,
-                                 trail_text *values, uint8_t *binary, char *text,
-                                 trail_error *err)
+/* Where the parts of the conditions go: one place for each value, and the bytes of texts. */
+typedef struct room {
+    trail_text *values;
+    trail_text *terms;
+    char (*addresses)[TRAIL__ADDRESS_TEXT_MAX];
+    uint8_t *binary;
+    bool *prefixes;
+    char *text;
+} room;
+
+enum {
+    ROOM_A_VALUE =
+        2 * sizeof(trail_text) + TRAIL__ADDRESS_TEXT_MAX + BINARY_LEN + sizeof(bool)
+};
+
+static room lay_out(void *memory, size_t values)
 {
-    for (size_t i = 0; i < filter->match_count; i++) {
-        const trail_match *match = &filter->matches[i];
-        condition *c = &made->conditions[i];
+    room r;
 
-        c->field = match->field;
-        c->negate = match->negate;
-        c->count = match->count;
-        c->values = values;
-        c->binary = has_binary(match->field) ? binary : NULL;
-        for (size_t v = 0; v < match->count; v++) {
-            trail_status status = check_value(match, match->values[v], binary, err);
+    r.values = memory;
+    r.terms = r.values + values;
+    r.addresses = (char(*)[TRAIL__ADDRESS_TEXT_MAX])(void *)(r.terms + values);
+    r.binary = (uint8_t *)(void *)(r.addresses + values);
+    r.prefixes = (bool *)(void *)(r.binary + values * BINARY_LEN);
+    r.text = (char *)(void *)(r.prefixes + values);
+    return r;
+}
 
-            if (status != TRAIL_OK) {
-                return status;
-            }
-            binary += BINARY_LEN;
-            memcpy(text, match->values[v].data, match->values[v].len);
-            values->data = text;
-            values->len = match->values[v].len;
-            text += values->len;
-            values++;
+static trail_text copy_text(room *r, trail_text text)
+{
+    trail_text copy = { r->text, text.len };
+
+    if (text.len > 0) {
+        memcpy(r->text, text.data, text.len);
+    }
+    r->text += text.len;
+    return copy;
+}
+
+static trail_status make_term(trail__filter *made, const trail_match *match, room *r,
+                              trail_error *err)
+{
+    trail_text value = r->values[0];
+    trail_status status = TRAIL_OK;
+
+    r->terms[0] = value;
+    if (match->field == TRAIL_FIELD_IP_ADDRESS && !r->prefixes[0]) {
+        r->terms[0] = trail__term_address(value, r->addresses[0]);
+    } else if (match->field == TRAIL_FIELD_DETAILS) {
+        status = trail__term_of_json(value, &r->terms[0], err);
+        if (status == TRAIL_OK) {
+            made->details_terms[made->details_count++] = r->terms[0];
+        } else {
+            trail__error_prefix(err, "filter 'details.%.*s': ", (int)match->path.len,
+                                match->path.data);
         }
     }
+    return status;
+}
+
+static trail_status copy_match(trail__filter *made, const trail_match *match,
+                               trail__condition *c, room *r, trail_error *err)
+{
+    c->field = match->field;
+    c->negate = match->negate;
+    c->count = match->count;
+    c->values = r->values;
+    c->terms = r->terms;
+    c->prefixes = r->prefixes;
+    c->binary = has_binary(match->field) ? r->binary : NULL;
+    if (match->field == TRAIL_FIELD_DETAILS) {
+        c->path = copy_text(r, match->path);
+    }
+    for (size_t v = 0; v < match->count; v++) {
+        trail_status status;
+
+        r->prefixes[0] = match->prefixes != NULL && match->prefixes[v];
+        status = check_value(match, match->values[v], r->prefixes[0], r->binary, err);
+        if (status == TRAIL_OK) {
+            r->values[0] = copy_text(r, match->values[v]);
+            status = make_term(made, match, r, err);
+        }
+        if (status != TRAIL_OK) {
+            return status;
+        }
+        r->values++;
+        r->terms++;
+        r->addresses++;
+        r->prefixes++;
+        r->binary += BINARY_LEN;
+    }
     return TRAIL_OK;
+}
+
+static trail_status copy_matches(trail__filter *made, const trail_filter *filter, room *r,
+                                 size_t values, trail_error *err)
+{
+    trail_status status = TRAIL_OK;
+
+    made->details_terms = trail__alloc(values * sizeof made->details_terms[0]);
+    if (made->details_terms == NULL) {
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory for a filter");
+    }
+    for (size_t i = 0; i < filter->match_count && status == TRAIL_OK; i++) {
+        status = copy_match(made, &filter->matches[i], &made->conditions[i], r, err);
+    }
+    return status;
 }
 
 /* The ranges, and seq_first and seq_last that enclose those of which one must hold. */
@@ -230,6 +334,7 @@ trail_status trail__filter_make(trail__filter **filter_out, const trail_filter *
     size_t values = 0;
     size_t ranges_len;
     size_t len = 0;
+    room places;
     trail_status status;
 
     *filter_out = NULL;
@@ -246,27 +351,21 @@ trail_status trail__filter_make(trail__filter **filter_out, const trail_filter *
     }
     ranges_len = (filter->range_count + filter->not_range_count) * sizeof(trail_range);
     made =
-        trail__alloc_zero(sizeof *made + filter->match_count * sizeof(condition) +
-                          ranges_len + values * (sizeof(trail_text) + BINARY_LEN) + len);
+        trail__alloc_zero(sizeof *made + filter->match_count * sizeof(trail__condition) +
+                          ranges_len + values * ROOM_A_VALUE + len);
     if (made == NULL) {
         return trail__error(err, TRAIL_NO_MEMORY, "no memory for a filter");
     }
     made->bounds = *filter;
     made->bounds.matches = NULL;
     made->count = filter->match_count;
-    made->conditions = (condition *)(void *)(made + 1);
+    made->conditions = (trail__condition *)(void *)(made + 1);
     made->ranges = (trail_range *)(void *)(made->conditions + filter->match_count);
     copy_ranges(made, filter);
-    {
-        trail_text *value_room =
-            (trail_text *)(void *)((uint8_t *)made->ranges + ranges_len);
-        uint8_t *binary_room = (uint8_t *)(value_room + values);
-
-        status = copy_matches(made, filter, value_room, binary_room,
-                              (char *)binary_room + values * BINARY_LEN, err);
-    }
+    places = lay_out((uint8_t *)made->ranges + ranges_len, values);
+    status = copy_matches(made, filter, &places, values, err);
     if (status != TRAIL_OK) {
-        trail__free(made);
+        trail__filter_free(made);
         return status;
     }
     *filter_out = made;
@@ -275,7 +374,26 @@ trail_status trail__filter_make(trail__filter **filter_out, const trail_filter *
 
 void trail__filter_free(trail__filter *filter)
 {
+    if (filter == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < filter->details_count; i++) {
+        trail__free((void *)(uintptr_t)filter->details_terms[i].data);
+    }
+    trail__free(filter->details_terms);
     trail__free(filter);
+}
+
+const trail__condition *trail__filter_condition(const trail__filter *filter, size_t i)
+{
+    return i < filter->count ? &filter->conditions[i] : NULL;
+}
+
+const trail_range *trail__filter_ranges(const trail__filter *filter, bool negate,
+                                        size_t *count_out)
+{
+    *count_out = negate ? filter->bounds.not_range_count : filter->bounds.range_count;
+    return negate ? filter->ranges + filter->bounds.range_count : filter->ranges;
 }
 
 const trail_filter *trail__filter_bounds(const trail__filter *filter)
@@ -323,6 +441,8 @@ static trail_text field_of(const trail_event *event, trail_field field)
         return event->request_id;
     case TRAIL_FIELD_IP_ADDRESS:
         return event->ip_address;
+    case TRAIL_FIELD_DETAILS:
+        return event->details;
     case TRAIL_FIELD_ID:
     case TRAIL_FIELD_COUNT:
         break;
@@ -330,7 +450,23 @@ static trail_text field_of(const trail_event *event, trail_field field)
     return (trail_text){ NULL, 0 };
 }
 
-static bool is_any_binary(const condition *c, const uint8_t *binary)
+static bool begins_with(trail_text text, trail_text prefix)
+{
+    return text.len >= prefix.len && memcmp(text.data, prefix.data, prefix.len) == 0;
+}
+
+static bool is_any_term(const trail__condition *c, trail_text term)
+{
+    for (size_t v = 0; v < c->count; v++) {
+        if (c->prefixes[v] ? begins_with(term, c->terms[v])
+                           : trail__text_equal(c->terms[v], term)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_any_binary(const trail__condition *c, const uint8_t *binary)
 {
     for (size_t v = 0; v < c->count; v++) {
         if (memcmp(c->binary + v * BINARY_LEN, binary, BINARY_LEN) == 0) {
@@ -340,26 +476,43 @@ static bool is_any_binary(const condition *c, const uint8_t *binary)
     return false;
 }
 
-static bool is_any(const condition *c, const trail_event *event)
+typedef struct search {
+    const trail__condition *condition;
+    bool found;
+} search;
+
+static trail_status meet_term(void *context, unsigned field, trail_text term)
+{
+    search *s = context;
+
+    (void)field;
+    s->found = s->found || is_any_term(s->condition, term);
+    return TRAIL_OK;
+}
+
+static trail_status is_any(const trail__condition *c, const trail_event *event,
+                           bool *any_out, trail_error *err)
 {
     trail_text text = field_of(event, c->field);
-    uint8_t address[BINARY_LEN];
+    char address[TRAIL__ADDRESS_TEXT_MAX];
 
+    *any_out = false;
     if (c->field == TRAIL_FIELD_ID) {
-        return is_any_binary(c, event->id);
+        *any_out = is_any_binary(c, event->id);
+    } else if (c->field == TRAIL_FIELD_DETAILS) {
+        trail__paths paths = { .count = 1, .path = { c->path } };
+        search s = { .condition = c };
+        trail_status status = trail__terms_of_details(text, &paths, meet_term, &s, err);
+
+        *any_out = s.found;
+        return status;
+    } else if (text.data != NULL && c->field == TRAIL_FIELD_IP_ADDRESS) {
+        text = trail__term_address(text, address);
+        *any_out = text.data != NULL && is_any_term(c, text);
+    } else if (text.data != NULL) {
+        *any_out = is_any_term(c, text);
     }
-    if (text.data == NULL) {
-        return false;
-    }
-    if (c->field == TRAIL_FIELD_IP_ADDRESS) {
-        return trail__door_address(text, address) && is_any_binary(c, address);
-    }
-    for (size_t v = 0; v < c->count; v++) {
-        if (trail__text_equal(c->values[v], text)) {
-            return true;
-        }
-    }
-    return false;
+    return TRAIL_OK;
 }
 
 static bool is_in_any(const trail_range *ranges, size_t count, uint64_t seq)
@@ -381,21 +534,28 @@ bool trail__filter_has_seq(const trail__filter *filter, uint64_t seq)
            !is_in_any(filter->ranges + bounds->range_count, bounds->not_range_count, seq);
 }
 
-bool trail__filter_matches(const trail__filter *filter, const trail_record *record)
+trail_status trail__filter_matches(const trail__filter *filter,
+                                   const trail_record *record, bool *matches_out,
+                                   trail_error *err)
 {
     const trail_event *event = &record->event;
 
+    *matches_out = false;
     if (!trail__filter_has_seq(filter, record->seq) ||
         (filter->bounds.since_us != TRAIL_TIME_NONE &&
          event->timestamp_us < filter->bounds.since_us) ||
         (filter->bounds.until_us != TRAIL_TIME_NONE &&
          event->timestamp_us >= filter->bounds.until_us)) {
-        return false;
+        return TRAIL_OK;
     }
     for (size_t i = 0; i < filter->count; i++) {
-        if (is_any(&filter->conditions[i], event) == filter->conditions[i].negate) {
-            return false;
+        bool any;
+        trail_status status = is_any(&filter->conditions[i], event, &any, err);
+
+        if (status != TRAIL_OK || any == filter->conditions[i].negate) {
+            return status;
         }
     }
-    return true;
+    *matches_out = true;
+    return TRAIL_OK;
 }

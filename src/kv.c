@@ -1,4 +1,4 @@
-/* kv.c - transactions, gets, puts and cursors on the three tables.
+/* kv.c - transactions, gets, puts and cursors on the tables.
  * Level 3: may include levels 0-1, kv_env, kv_file, gate; includes <lmdb.h>.
  * SPDX-License-Identifier: MIT
  */
@@ -101,7 +101,7 @@ trail_status trail__kv_begin_write(trail__kv *kv, trail__kv_txn *txn_out,
     if (trail__kv_env_read_only(kv)) {
         return trail__error(err, TRAIL_DENIED, "%s: no permission to write", kv->path);
     }
-    if (kv->gate == NULL && !kv->creating) {
+    if (kv->gate == NULL && !kv->gateless) {
         return trail__error(err, kv->gate_error.status, "%s", kv->gate_error.text);
     }
     if (kv->gate != NULL) {
@@ -227,7 +227,7 @@ static trail_status check_put(trail__kv_txn *txn, trail__kv_table table, int rc,
     if (rc == MDB_KEYEXIST) {
         return trail__error(err, TRAIL_CORRUPT,
                             "%s: table '%s' already holds a key that must be new",
-                            txn->kv->path, trail__kv_table_names[table]);
+                            txn->kv->path, trail__kv_table_name(txn->kv, table));
     }
     if (rc == MDB_MAP_FULL) {
         txn->map_full = true;
@@ -258,7 +258,7 @@ trail_status trail__kv_append(trail__kv_txn *txn, trail_text key, size_t len,
     int rc;
 
     if (txn->appends.handle == NULL) {
-        status = trail__kv_cursor_open(txn, TRAIL__KV_ENTRIES, &txn->appends, err);
+        status = trail__kv_cursor_open(txn, 0, &txn->appends, err);
     }
     if (status != TRAIL_OK) {
         return status;
@@ -268,7 +268,7 @@ trail_status trail__kv_append(trail__kv_txn *txn, trail_text key, size_t len,
              : mdb_cursor_put(txn->appends.handle, &k, &v,
                               MDB_APPEND | MDB_NOOVERWRITE | MDB_RESERVE);
     *value_out = v.mv_data;
-    return check_put(txn, TRAIL__KV_ENTRIES, rc, err);
+    return check_put(txn, 0, rc, err);
 }
 
 trail_status trail__kv_put_new(trail__kv_txn *txn, trail__kv_table table, trail_text key,
@@ -334,6 +334,11 @@ static inline __attribute__((always_inline)) void prefetch_next(const void *valu
     }
 }
 
+static const trail__kv *kv_of(const trail__kv_cursor *cursor)
+{
+    return mdb_env_get_userctx(mdb_txn_env(mdb_cursor_txn(cursor->handle)));
+}
+
 trail_status trail__kv_cursor_move(trail__kv_cursor *cursor, trail__kv_move move,
                                    trail_text *key, trail_text *value_out,
                                    trail_error *err)
@@ -348,10 +353,7 @@ trail_status trail__kv_cursor_move(trail__kv_cursor *cursor, trail__kv_move move
         return TRAIL_NOT_FOUND;
     }
     if (rc != 0) {
-        const trail__kv *kv =
-            mdb_env_get_userctx(mdb_txn_env(mdb_cursor_txn(cursor->handle)));
-
-        return trail__kv_error(kv, rc, "read", err);
+        return trail__kv_error(kv_of(cursor), rc, "read", err);
     }
     if (move == TRAIL__KV_NEXT) {
         prefetch_next(v.mv_data);
@@ -365,15 +367,15 @@ trail_status trail__kv_get_info(trail__kv *kv, trail__kv_info *info_out, trail_e
 {
     MDB_envinfo info;
     MDB_stat tree;
-    mdb_filehandle_t fd;
     struct stat file;
+    trail_status status;
 
-    if (mdb_env_info(kv->env, &info) != 0 || mdb_env_stat(kv->env, &tree) != 0 ||
-        mdb_env_get_fd(kv->env, &fd) != 0) {
+    if (mdb_env_info(kv->env, &info) != 0 || mdb_env_stat(kv->env, &tree) != 0) {
         return trail__error(err, TRAIL_IO, "%s: LMDB tells nothing of itself", kv->path);
     }
-    if (fstat(fd, &file) != 0) { /* not by name: the process may have changed directory */
-        return trail__error_errno(err, errno, "%s", kv->path);
+    status = trail__kv_stat(kv, &file, err);
+    if (status != TRAIL_OK) {
+        return status;
     }
     info_out->file_len = (uint64_t)file.st_size;
     info_out->used_len = ((uint64_t)info.me_last_pgno + 1) * tree.ms_psize;
@@ -383,7 +385,30 @@ trail_status trail__kv_get_info(trail__kv *kv, trail__kv_info *info_out, trail_e
     return TRAIL_OK;
 }
 
-#ifdef TRAIL_FAULTS
+trail_status trail__kv_stat(const trail__kv *kv, struct stat *file_out, trail_error *err)
+{
+    mdb_filehandle_t fd;
+
+    if (mdb_env_get_fd(kv->env, &fd) != 0 || fstat(fd, file_out) != 0) {
+        return trail__error_errno(err, errno, "%s", kv->path);
+    }
+    return TRAIL_OK;
+}
+
+trail_status trail__kv_cursor_delete(trail__kv_cursor *cursor, trail_error *err)
+{
+    int rc = mdb_cursor_del(cursor->handle, 0);
+
+    return rc == 0 ? TRAIL_OK : trail__kv_error(kv_of(cursor), rc, "delete", err);
+}
+
+trail_status trail__kv_clear(trail__kv_txn *txn, trail__kv_table table, trail_error *err)
+{
+    int rc = mdb_drop(txn->handle, txn->kv->tables[table], 0);
+
+    return rc == 0 ? TRAIL_OK : trail__kv_error(txn->kv, rc, "empty", err);
+}
+
 trail_status trail__kv_delete(trail__kv_txn *txn, trail__kv_table table, trail_text key,
                               trail_error *err)
 {
@@ -392,4 +417,3 @@ trail_status trail__kv_delete(trail__kv_txn *txn, trail__kv_table table, trail_t
 
     return rc == 0 ? TRAIL_OK : trail__kv_error(txn->kv, rc, "delete", err);
 }
-#endif

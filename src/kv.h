@@ -1,4 +1,4 @@
-/* kv.h - three sorted tables in one file with transactions: all that we use of LMDB.
+/* kv.h - sorted tables in a file with transactions: all that we use of LMDB.
  * Level 3: may include levels 0-1; only kv_env.h and kv*.c include <lmdb.h>.
  * SPDX-License-Identifier: MIT
  *
@@ -14,25 +14,37 @@
 
 #include "trail.h"
 
+#include <sys/stat.h>
+
 typedef struct trail__kv trail__kv;
 
+/* Which file: each has tables of its own. */
+typedef enum trail__kv_file { TRAIL__KV_LOG, TRAIL__KV_INDEX } trail__kv_file;
+
 typedef enum trail__kv_table {
-    TRAIL__KV_ENTRIES, /* seq -> stored value */
-    TRAIL__KV_IDS,     /* id given by a caller -> seq */
-    TRAIL__KV_META,    /* "log", "head" */
-    TRAIL__KV_TABLES
+    /* log.mdb */
+    TRAIL__KV_ENTRIES = 0, /* seq -> stored value */
+    TRAIL__KV_IDS = 1,     /* id given by a caller -> seq */
+    TRAIL__KV_META = 2,    /* "log", "head" */
+    /* index.mdb */
+    TRAIL__KV_BLOCKS = 0,   /* segment, then term -> a block of terms */
+    TRAIL__KV_SEGMENTS = 1, /* first seq -> a segment */
+    TRAIL__KV_STATE = 2,    /* "index", "state" */
+    TRAIL__KV_TABLES = 3
 } trail__kv_table;
 
 typedef struct trail__kv_options {
+    trail__kv_file file;
     uint64_t map_size;
     uint64_t size_max;
     unsigned busy_ms;
-    bool create;      /* the file does not exist yet */
+    bool create;      /* the file does not exist yet, or is nobody else's */
+    bool no_gate;     /* writers have an order of their own */
     bool read_only;   /* do not even try to open for writing */
     bool quiet_abort; /* LMDB aborts without saying why on standard error */
 } trail__kv_options;
 
-/* Open dir/log.mdb. Only one kv per file and process: the caller sees to it. */
+/* Open the file in the directory. Only one kv per file and process: the caller sees to it. */
 trail_status trail__kv_open(trail__kv **kv_out, const char *dir,
                             const trail__kv_options *options, trail_error *err);
 void trail__kv_close(trail__kv *kv);
@@ -48,7 +60,7 @@ typedef struct trail__kv_txn {
     trail__kv *kv;
     void *handle; /* MDB_txn; NULL when not begun */
     bool writes;
-    trail__kv_cursor appends; /* at the end of 'entries', once something was appended */
+    trail__kv_cursor appends; /* at the end of table 0, once something was appended */
     bool map_full; /* no address space left: abort, trail__kv_grow, and again */
 } trail__kv_txn;
 
@@ -75,7 +87,7 @@ trail_status trail__kv_grow(trail__kv *kv, trail_error *err);
 trail_status trail__kv_get(const trail__kv_txn *txn, trail__kv_table table,
                            trail_text key, trail_text *value_out, trail_error *err);
 
-/* Store a value of 'entries' behind all others; TRAIL_CORRUPT if its key does not belong there.
+/* Store a value of table 0 behind all others; TRAIL_CORRUPT if its key does not belong there.
  * *value_out is room for 'len' bytes, to be filled before the next call. */
 trail_status trail__kv_append(trail__kv_txn *txn, trail_text key, size_t len,
                               uint8_t **value_out, trail_error *err);
@@ -117,10 +129,17 @@ typedef struct trail__kv_info {
 trail_status trail__kv_get_info(trail__kv *kv, trail__kv_info *info_out,
                                 trail_error *err);
 
-#ifdef TRAIL_FAULTS
-/* For the specs, which play the attacker with valid pages. */
+/* A key that must be there. */
 trail_status trail__kv_delete(trail__kv_txn *txn, trail__kv_table table, trail_text key,
                               trail_error *err);
-#endif
+
+/* Delete what the cursor stands on; TRAIL__KV_NEXT then gives what followed. */
+trail_status trail__kv_cursor_delete(trail__kv_cursor *cursor, trail_error *err);
+
+/* Empty a table. */
+trail_status trail__kv_clear(trail__kv_txn *txn, trail__kv_table table, trail_error *err);
+
+/* The file that is open: another one of the same name may have taken its place. */
+trail_status trail__kv_stat(const trail__kv *kv, struct stat *file_out, trail_error *err);
 
 #endif

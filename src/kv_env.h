@@ -19,7 +19,8 @@ struct trail__kv {
     MDB_dbi tables[TRAIL__KV_TABLES];
     trail__gate *gate; /* NULL while creating, or if it could not be opened: */
     trail_error gate_error;
-    bool creating; /* the file is not known to anybody else yet */
+    bool gateless; /* the file is not known to anybody else yet, or needs no gate */
+    trail__kv_file file;
     /* Read side: held by every transaction. Write side: held while the map changes. */
     pthread_rwlock_t map_lock;
     uint64_t size_max;
@@ -45,6 +46,6 @@ trail_status trail__kv_map_follow(trail__kv *kv, trail_error *err);
 /* Opened for reading only: by permission, or because it was asked for. */
 bool trail__kv_env_read_only(const trail__kv *kv);
 
-extern const char *const trail__kv_table_names[TRAIL__KV_TABLES];
+const char *trail__kv_table_name(const trail__kv *kv, int table);
 
 #endif

@@ -14,7 +14,15 @@
 #include <unistd.h>
 
 enum { FILE_MODE = 0640 };
-const char *const trail__kv_table_names[TRAIL__KV_TABLES] = { "entries", "ids", "meta" };
+static const char *const file_names[] = { "log.mdb", "index.mdb" };
+static const char *const table_names[][TRAIL__KV_TABLES] = {
+    { "entries", "ids", "meta" }, { "blocks", "segments", "state" }
+};
+
+const char *trail__kv_table_name(const trail__kv *kv, int table)
+{
+    return table_names[kv->file][table];
+}
 
 trail_status trail__kv_error(const trail__kv *kv, int rc, const char *doing,
                              trail_error *err)
@@ -170,7 +178,7 @@ static trail_status open_tables(trail__kv *kv, bool create, trail_error *err)
         return trail__kv_error(kv, rc, "open", err);
     }
     for (int i = 0; i < TRAIL__KV_TABLES && rc == 0; i++) {
-        rc = mdb_dbi_open(txn, trail__kv_table_names[i], create ? MDB_CREATE : 0,
+        rc = mdb_dbi_open(txn, trail__kv_table_name(kv, i), create ? MDB_CREATE : 0,
                           &kv->tables[i]);
     }
     if (rc != 0) {
@@ -229,8 +237,8 @@ static trail_status open_all(trail__kv *kv, const trail__kv_options *options,
     if (mdb_env_get_fd(kv->env, &fd) == 0) {
         trail__kv_file_close_on_exec(fd);
     }
-    kv->creating = options->create;
-    if (!trail__kv_env_read_only(kv) && !options->create) {
+    kv->gateless = options->create || options->no_gate;
+    if (!trail__kv_env_read_only(kv) && !kv->gateless) {
         /* Without it: enough for reading. Only memory may be back in a moment, when the trail
          * must be as good as any: so that is no reason to go on without it. */
         if (open_gate(kv, &kv->gate_error) == TRAIL_NO_MEMORY) {
@@ -273,12 +281,14 @@ trail_status trail__kv_open(trail__kv **kv_out, const char *dir,
         trail__free(kv);
         return trail__error(err, TRAIL_NO_MEMORY, "no memory to open %s", dir);
     }
+    kv->file = options->file;
     kv->size_max = options->size_max;
     kv->busy_ms = options->busy_ms;
     kv->quiet_abort = options->quiet_abort;
-    if (snprintf(kv->path, sizeof kv->path, "%s/log.mdb", dir) >= (int)sizeof kv->path) {
+    if (snprintf(kv->path, sizeof kv->path, "%s/%s", dir, file_names[kv->file]) >=
+        (int)sizeof kv->path) {
         status = trail__error(err, TRAIL_INVALID, "the path is longer than %d bytes",
-                              TRAIL__KV_PATH_LEN_MAX - 10);
+                              TRAIL__KV_PATH_LEN_MAX - 12);
     } else {
         trail__kv_file_hold_size_signal(&old);
         status = open_all(kv, options, err);

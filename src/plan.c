@@ -8,6 +8,8 @@
 #include "fault.h"
 #include "log_find.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +73,58 @@ static trail_status list_ids(const trail__kv_txn *txn, trail__plan *plan,
     return TRAIL_OK;
 }
 
+/* ---- in words --------------------------------------------------------------------- */
+
+static void say(trail__plan *plan, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void say(trail__plan *plan, const char *format, ...)
+{
+    size_t len = strlen(plan->text);
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(plan->text + len, sizeof plan->text - len, format, args);
+    va_end(args);
+}
+
+static void say_condition(trail__plan *plan, const trail__condition *c)
+{
+    say(plan, "%s%s", c->negate ? "not " : "", trail_field_name(c->field));
+    if (c->field == TRAIL_FIELD_DETAILS) {
+        say(plan, ".%.*s", (int)c->path.len, c->path.data);
+    }
+    say(plan, c->count == 1 ? " = " : " in (");
+    for (size_t v = 0; v < c->count && v < 4; v++) {
+        int len = c->values[v].len > 40 ? 40 : (int)c->values[v].len;
+
+        say(plan, "%s%.*s%s", v > 0 ? ", " : "", len, c->values[v].data,
+            c->prefixes[v] ? "*" : "");
+    }
+    say(plan, "%s%s", c->count > 4 ? ", ..." : "", c->count == 1 ? "" : ")");
+}
+
+static void describe(trail__plan *plan, const trail__filter *filter)
+{
+    const trail_filter *bounds = trail__filter_bounds(filter);
+    const trail__condition *c;
+    trail_error line;
+
+    say(plan, "%s", plan->listed ? "by id" : plan->by_index ? "by index" : "read seqs");
+    say(plan, " in %llu to %llu", (unsigned long long)plan->seq_first,
+        (unsigned long long)plan->seq_last);
+    for (size_t i = 0; (c = trail__filter_condition(filter, i)) != NULL; i++) {
+        say(plan, i == 0 ? ": " : " and ");
+        say_condition(plan, c);
+    }
+    if (bounds->since_us != TRAIL_TIME_NONE || bounds->until_us != TRAIL_TIME_NONE) {
+        say(plan, "; a time range");
+    }
+    /* Made printable as a message is. */
+    (void)trail__error(&line, TRAIL_INVALID, "%s", plan->text);
+    (void)snprintf(plan->text, sizeof plan->text, "%s", line.text);
+}
+
 trail_status trail__plan_make(const trail__kv_txn *txn, const trail__filter *filter,
                               trail__plan *plan_out, trail_error *err)
 {
@@ -83,14 +137,19 @@ trail_status trail__plan_make(const trail__kv_txn *txn, const trail__filter *fil
     if (status != TRAIL_OK) {
         return status;
     }
+    plan_out->head_seq = head.seq;
     set_range(plan_out, trail__filter_bounds(filter), head.seq);
     if (trail__filter_ids(filter, &ids, &count)) {
         status = list_ids(txn, plan_out, head.seq, ids, count, err);
     }
     if (status != TRAIL_OK) {
         trail__plan_release(plan_out);
+        return status;
     }
-    return status;
+    plan_out->by_index = !plan_out->listed && !trail__filter_is_open(filter) &&
+                         !trail__filter_bounds(filter)->unreadable;
+    describe(plan_out, filter);
+    return TRAIL_OK;
 }
 
 void trail__plan_release(trail__plan *plan)

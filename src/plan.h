@@ -2,8 +2,9 @@
  * Level 6: may include levels 0-5.
  * SPDX-License-Identifier: MIT
  *
- * The one place that decides how a filter is answered. Today: the range of seqs, or the few
- * entries whose ids are asked for; whatever is looked at is checked against the filter.
+ * The one place that decides how a filter is answered: by the few entries whose ids are asked
+ * for, by the index, or by reading a range of seqs; whatever is read is checked against the
+ * filter.
  */
 #ifndef TRAIL_PLAN_H
 #define TRAIL_PLAN_H
@@ -17,6 +18,9 @@ typedef struct trail__plan {
     bool listed;    /* only the seqs in the list, ascending, each once */
     uint64_t *seqs; /* NULL if the list is empty */
     size_t count;
+    bool by_index; /* in the range: those that the index names, and the unindexed tail */
+    uint64_t head_seq;
+    char text[TRAIL_PLAN_TEXT_MAX]; /* for people */
 } trail__plan;
 
 /* Within one snapshot: events that are appended later are outside the plan. */

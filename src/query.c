@@ -1,12 +1,14 @@
 /* query.c - find records: pages of copies, and exact counts.
- * Level 6: may include levels 0-5, plan, walk.
+ * Level 6: may include levels 0-5, judge, plan, walk.
  * SPDX-License-Identifier: MIT
  */
 #include "query.h"
 
+#include "clock.h"
 #include "door.h"
 #include "error.h"
 #include "fault.h"
+#include "judge.h"
 #include "log_find.h"
 #include "plan.h"
 #include "walk.h"
@@ -22,45 +24,12 @@ enum {
     COUNT_SCAN_MAX = 32768
 };
 
-/* Take an entry apart. NULL if all is well, else what is wrong with it, in words. */
-static const char *read_entry(uint64_t seq, trail_text stored, trail_record *record)
-{
-    const char *wrong = trail__stored_read(stored, record, NULL);
-
-    return wrong == NULL && record->seq != seq ? "it says it is another entry" : wrong;
-}
-
-static trail_status unreadable(uint64_t seq, const char *wrong, trail_error *err)
-{
-    return trail__error(err, TRAIL_CORRUPT, "entry %llu: %s; run verify",
-                        (unsigned long long)seq, wrong);
-}
-
-/* Does the entry belong to the answer? An unreadable one does only if it was asked for. */
-static trail_status consider(const trail__filter *filter, uint64_t seq, trail_text stored,
-                             bool *wanted_out, trail_error *err)
-{
-    trail_record record;
-    const char *wrong = read_entry(seq, stored, &record);
-
-    if (wrong == NULL) {
-        *wanted_out = trail__filter_matches(filter, &record);
-        return TRAIL_OK;
-    }
-    if (!trail__filter_has_seq(filter, seq)) {
-        *wanted_out = false;
-        return TRAIL_OK;
-    }
-    *wanted_out = trail__filter_bounds(filter)->unreadable;
-    return *wanted_out ? TRAIL_OK : unreadable(seq, wrong, err);
-}
-
 /* Read an entry for a caller. What he gets satisfies the rules of the door again, so that bytes
  * that somebody changed in the file are never handed out as JSON or UTF-8. */
 static trail_status read_out(uint64_t seq, trail_text stored, bool unreadable_too,
                              trail_record *record, trail_error *err)
 {
-    const char *wrong = read_entry(seq, stored, record);
+    const char *wrong = trail__judge_read(seq, stored, record);
     trail_status status;
     trail_error rule;
 
@@ -80,7 +49,7 @@ static trail_status read_out(uint64_t seq, trail_text stored, bool unreadable_to
     memset(record, 0, sizeof *record);
     record->seq = seq;
     record->stored = stored;
-    return unreadable_too ? TRAIL_OK : unreadable(seq, wrong, err);
+    return unreadable_too ? TRAIL_OK : trail__judge_unreadable(seq, wrong, err);
 }
 
 /* ---- pages ------------------------------------------------------------------------ */
@@ -93,6 +62,7 @@ typedef struct item {
 
 struct trail__query {
     trail__log *log;
+    trail__index *index;
     trail__filter *filter;
     trail__plan plan;
     trail__walk walk;
@@ -139,7 +109,7 @@ static trail_status fill_page(trail__query *query, trail_error *err)
     uint64_t scan_end = w->scanned + PAGE_SCAN_MAX;
     size_t records_max =
         query->left < query->page_records ? query->left : query->page_records;
-    trail_status status = trail__walk_begin(w, query->log, err);
+    trail_status status = trail__walk_begin(w, query->log, query->index, err);
 
     if (status != TRAIL_OK) {
         return status;
@@ -152,7 +122,8 @@ static trail_status fill_page(trail__query *query, trail_error *err)
 
         status = trail__walk_step(w, &seq, &stored, err);
         if (status == TRAIL_OK && stored.data != NULL) {
-            status = consider(query->filter, seq, stored, &wanted, err);
+            status =
+                trail__judge(query->filter, seq, stored, &query->record, &wanted, err);
         }
         if (status == TRAIL_OK && wanted) {
             status = keep(query, seq, stored, err);
@@ -167,6 +138,7 @@ static trail_status fill_page(trail__query *query, trail_error *err)
 
 static trail_status next_page(trail__query *query, trail_error *err)
 {
+    int64_t begun_us = trail__clock_steady_us();
     trail_status status = TRAIL_OK;
 
     query->item_count = 0;
@@ -184,6 +156,7 @@ static trail_status next_page(trail__query *query, trail_error *err)
     if (query->page_records < PAGE_RECORDS_MAX) {
         query->page_records *= 2;
     }
+    query->walk.explain.time_us += trail__clock_steady_us() - begun_us;
     return status;
 }
 
@@ -200,9 +173,11 @@ static trail_status plan_query(trail__query *query, trail_error *err)
 }
 
 trail_status trail__query_open(trail__query **query_out, trail__log *log,
-                               const trail_filter *filter, trail_error *err)
+                               trail__index *index, const trail_filter *filter,
+                               trail_error *err)
 {
     trail__query *query = trail__alloc_zero(sizeof *query);
+    int64_t begun_us = trail__clock_steady_us();
     const trail_filter *bounds;
     trail_status status;
 
@@ -211,6 +186,7 @@ trail_status trail__query_open(trail__query **query_out, trail__log *log,
         return trail__error(err, TRAIL_NO_MEMORY, "no memory for a query");
     }
     query->log = log;
+    query->index = index;
     query->page_records = PAGE_RECORDS_FIRST;
     status = trail__filter_make(&query->filter, filter, err);
     if (status == TRAIL_OK) {
@@ -222,8 +198,8 @@ trail_status trail__query_open(trail__query **query_out, trail__log *log,
     }
     bounds = trail__filter_bounds(query->filter);
     query->left = bounds->limit > 0 ? bounds->limit : UINT64_MAX;
-    trail__walk_init(&query->walk, &query->plan, bounds->order == TRAIL_NEWEST_FIRST,
-                     bounds->unreadable);
+    trail__walk_init(&query->walk, &query->plan, query->filter);
+    query->walk.explain.time_us = trail__clock_steady_us() - begun_us;
     *query_out = query;
     return TRAIL_OK;
 }
@@ -233,6 +209,7 @@ void trail__query_close(trail__query *query)
     if (query == NULL) {
         return;
     }
+    trail__walk_release(&query->walk);
     trail__filter_free(query->filter);
     trail__plan_release(&query->plan);
     trail__free(query->bytes);
@@ -281,6 +258,12 @@ uint64_t trail__query_scanned(const trail__query *query)
     return query->walk.scanned;
 }
 
+void trail__query_explain(const trail__query *query, trail_explain *explain_out)
+{
+    *explain_out = query->walk.explain;
+    explain_out->records_read = query->walk.scanned;
+}
+
 /* ---- count ------------------------------------------------------------------------ */
 
 /* Without conditions the answer is the length of the range, provided that no entry is missing:
@@ -303,23 +286,29 @@ static trail_status count_range(const trail__kv_txn *txn, const trail__plan *pla
     return status;
 }
 
-static trail_status count_some(trail__log *log, const trail__filter *filter,
-                               trail__walk *w, uint64_t *count, trail_error *err)
+static trail_status count_some(trail__log *log, trail__index *index,
+                               const trail__filter *filter, trail__walk *w,
+                               uint64_t *count, trail_error *err)
 {
     uint64_t scan_end = w->scanned + COUNT_SCAN_MAX;
-    trail_status status = trail__walk_begin(w, log, err);
+    trail_status status = trail__walk_begin(w, log, index, err);
 
     if (status != TRAIL_OK) {
         return status;
     }
     while (status == TRAIL_OK && !w->over && w->scanned < scan_end) {
+        trail_record record;
         uint64_t seq;
         trail_text stored;
         bool wanted = false;
 
+        status = trail__walk_count(w, &wanted, count, err);
+        if (status != TRAIL_OK || wanted) {
+            continue;
+        }
         status = trail__walk_step(w, &seq, &stored, err);
         if (status == TRAIL_OK && stored.data != NULL) {
-            status = consider(filter, seq, stored, &wanted, err);
+            status = trail__judge(filter, seq, stored, &record, &wanted, err);
         }
         *count += wanted;
     }
@@ -327,57 +316,85 @@ static trail_status count_some(trail__log *log, const trail__filter *filter,
     return status;
 }
 
-static trail_status count_planned(trail__log *log, const trail__filter *filter,
-                                  const trail__plan *plan, uint64_t *count_out,
+static trail_status count_planned(trail__log *log, trail__index *index,
+                                  const trail__filter *filter, const trail__plan *plan,
+                                  uint64_t *count_out, trail_explain *explain,
                                   trail_error *err)
 {
     trail_status status = TRAIL_OK;
     uint64_t count = 0;
     trail__walk w;
 
-    trail__walk_init(&w, plan, false, trail__filter_bounds(filter)->unreadable);
+    trail__walk_init(&w, plan, filter);
     while (status == TRAIL_OK && !w.over) {
-        status = count_some(log, filter, &w, &count, err);
+        status = count_some(log, index, filter, &w, &count, err);
     }
+    trail__walk_release(&w);
+    *explain = w.explain;
+    explain->records_read = w.scanned;
     if (status == TRAIL_OK) {
         *count_out = count;
     }
     return status;
 }
 
-trail_status trail__query_count(trail__log *log, const trail_filter *filter,
-                                uint64_t *count_out, trail_error *err)
+static trail_status count_made(trail__log *log, trail__index *index,
+                               const trail__filter *made, uint64_t *count_out,
+                               trail_explain *explain, trail_error *err)
 {
-    trail_filter whole;
-    trail__filter *made = NULL;
     trail__plan plan = { 0 };
     trail__kv_txn txn;
     bool known = false;
-    trail_status status;
+    trail_status status = trail__kv_begin_read(log->kv, &txn, err);
 
-    if (filter != NULL) {
-        whole = *filter;
-        whole.after = 0;
-        whole.limit = 0;
-        filter = &whole;
-    }
-    status = trail__filter_make(&made, filter, err);
     if (status != TRAIL_OK) {
         return status;
     }
-    status = trail__kv_begin_read(log->kv, &txn, err);
-    if (status == TRAIL_OK) {
-        status = trail__plan_make(&txn, made, &plan, err);
-        if (status == TRAIL_OK && trail__filter_is_open(made)) {
-            status = count_range(&txn, &plan, &known, count_out, err);
-        }
-        trail__kv_abort(&txn);
+    status = trail__plan_make(&txn, made, &plan, err);
+    if (status == TRAIL_OK && trail__filter_is_open(made)) {
+        status = count_range(&txn, &plan, &known, count_out, err);
     }
+    trail__kv_abort(&txn);
+    memset(explain, 0, sizeof *explain);
+    memcpy(explain->plan, plan.text, sizeof explain->plan);
+    explain->head_seq = plan.head_seq;
     if (status == TRAIL_OK && !known) {
-        status = count_planned(log, made, &plan, count_out, err);
+        status = count_planned(log, index, made, &plan, count_out, explain, err);
     }
     trail__plan_release(&plan);
+    return status;
+}
+
+trail_status trail__query_count(trail__log *log, trail__index *index,
+                                const trail_filter *filter, uint64_t *count_out,
+                                trail_explain *explain_out, trail_error *err)
+{
+    int64_t begun_us = trail__clock_steady_us();
+    trail__filter *made = NULL;
+    trail_explain explain;
+    trail_filter whole;
+    trail_status status;
+
+    trail_filter_init(&whole);
+    if (filter != NULL) {
+        whole = *filter;
+    }
+    whole.after = 0;
+    whole.limit = 0;
+    whole.order = TRAIL_OLDEST_FIRST;
+    if (filter != NULL && filter->order != TRAIL_NEWEST_FIRST) {
+        whole.order = filter->order; /* checked there */
+    }
+    status = trail__filter_make(&made, &whole, err);
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    status = count_made(log, index, made, count_out, &explain, err);
     trail__filter_free(made);
+    if (status == TRAIL_OK && explain_out != NULL) {
+        *explain_out = explain;
+        explain_out->time_us = trail__clock_steady_us() - begun_us;
+    }
     return status;
 }
 

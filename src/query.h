@@ -10,22 +10,27 @@
 #define TRAIL_QUERY_H
 
 #include "filter.h"
+#include "index.h"
 #include "log.h"
 
 typedef struct trail__query trail__query;
 
 /* Takes its own copy of the filter. */
 trail_status trail__query_open(trail__query **query_out, trail__log *log,
-                               const trail_filter *filter, trail_error *err);
+                               trail__index *index, const trail_filter *filter,
+                               trail_error *err);
 void trail__query_close(trail__query *query); /* NULL is fine */
 
 /* NULL at the end; valid until the next call. */
 trail_status trail__query_next(trail__query *query, const trail_record **record_out,
                                trail_error *err);
 uint64_t trail__query_scanned(const trail__query *query);
+void trail__query_explain(const trail__query *query, trail_explain *explain_out);
 
-trail_status trail__query_count(trail__log *log, const trail_filter *filter,
-                                uint64_t *count_out, trail_error *err);
+/* 'explain_out' may be NULL. */
+trail_status trail__query_count(trail__log *log, trail__index *index,
+                                const trail_filter *filter, uint64_t *count_out,
+                                trail_explain *explain_out, trail_error *err);
 
 /* A copy of one record, freed with trail_record_free. TRAIL_NOT_FOUND has a message here. */
 trail_status trail__query_get(trail__log *log, uint64_t seq, trail_record **record_out,

@@ -7,13 +7,18 @@
 #include "error.h"
 #include "fault.h"
 #include "group.h"
+#include "indexer.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct trail__store {
     trail__log log;
+    trail__index index;
+    trail__indexer indexer;
     trail__group group;
     dev_t device;
     ino_t inode;
@@ -63,26 +68,62 @@ static trail__store *find(const struct stat *file)
     return store;
 }
 
-static trail_status open_new(trail__store **store_out, const char *path,
-                             const struct stat *file, const trail_options *options,
-                             trail_error *err)
+static trail_status open_index(trail__store *store, const char *path,
+                               const trail__kv_options *kv_options,
+                               trail_indexing indexing, trail_error *err)
+{
+    char *real_path = realpath(path, NULL); /* the process may change its directory */
+    trail_status status;
+
+    if (real_path == NULL) {
+        return trail__error_errno(err, errno, "%s", path);
+    }
+    status = trail__index_init(&store->index, &store->log, real_path, kv_options, err);
+    free(real_path);
+    if (status == TRAIL_OK) {
+        status = trail__indexer_init(&store->indexer, &store->index, indexing, err);
+        if (status != TRAIL_OK) {
+            trail__index_release(&store->index);
+        }
+    }
+    return status;
+}
+
+static trail_status open_parts(trail__store *store, const char *path,
+                               const trail_options *options, trail_error *err)
 {
     trail__kv_options kv_options = { .map_size = options->map_size,
                                      .size_max = options->size_max,
                                      .busy_ms = options->busy_ms };
+    trail_status status = trail__group_init(&store->group, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    status = trail__log_open(&store->log, path, &kv_options, err);
+    if (status == TRAIL_OK) {
+        status = open_index(store, path, &kv_options, options->indexing, err);
+        if (status != TRAIL_OK) {
+            trail__log_close(&store->log);
+        }
+    }
+    if (status != TRAIL_OK) {
+        trail__group_destroy(&store->group);
+    }
+    return status;
+}
+
+static trail_status open_new(trail__store **store_out, const char *path,
+                             const struct stat *file, const trail_options *options,
+                             trail_error *err)
+{
     trail__store *store = trail__alloc_zero(sizeof *store);
     trail_status status;
 
     if (store == NULL) {
         return trail__error(err, TRAIL_NO_MEMORY, "no memory to open %s", path);
     }
-    status = trail__group_init(&store->group, err);
-    if (status == TRAIL_OK) {
-        status = trail__log_open(&store->log, path, &kv_options, err);
-        if (status != TRAIL_OK) {
-            trail__group_destroy(&store->group);
-        }
-    }
+    status = open_parts(store, path, options, err);
     if (status != TRAIL_OK) {
         trail__free(store);
         return status;
@@ -137,6 +178,8 @@ void trail__store_close(trail__store *store)
     (void)pthread_mutex_lock(&registry_lock);
     if (--store->handles == 0) {
         forget(store);
+        trail__indexer_release(&store->indexer);
+        trail__index_release(&store->index);
         trail__log_close(&store->log);
         trail__group_destroy(&store->group);
         trail__free(store);
@@ -149,6 +192,11 @@ trail__log *trail__store_log(trail__store *store)
     return &store->log;
 }
 
+trail__index *trail__store_index(trail__store *store)
+{
+    return &store->index;
+}
+
 bool trail__store_forked(const trail__store *store)
 {
     return store->pid != getpid();
@@ -157,4 +205,9 @@ bool trail__store_forked(const trail__store *store)
 void trail__store_append(trail__store *store, trail__batch *batch)
 {
     trail__group_append(&store->group, &store->log, batch);
+    if (batch->status == TRAIL_OK) {
+        const trail__draft *last = &batch->drafts[batch->count - 1];
+
+        trail__indexer_poke(&store->indexer, last->receipt.seq, batch->count);
+    }
 }

@@ -9,6 +9,7 @@
 #ifndef TRAIL_STORE_H
 #define TRAIL_STORE_H
 
+#include "index.h"
 #include "log.h"
 
 typedef struct trail__store trail__store;
@@ -19,6 +20,7 @@ trail_status trail__store_open(trail__store **store_out, const char *path,
 void trail__store_close(trail__store *store);
 
 trail__log *trail__store_log(trail__store *store);
+trail__index *trail__store_index(trail__store *store);
 
 /* Was the store opened by a parent of this process? Then nothing in it may be touched. */
 bool trail__store_forked(const trail__store *store);

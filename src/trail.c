@@ -1,5 +1,5 @@
 /* trail.c - the public functions: handles on stores.
- * Level 8: may include levels 0-7, store.
+ * Level 8: may include levels 0-7, store, handle.
  * SPDX-License-Identifier: MIT
  */
 #include "trail.h"
@@ -7,12 +7,11 @@
 #include "create.h"
 #include "error.h"
 #include "fault.h"
-#include "query.h"
-#include "store.h"
+#include "handle.h"
+#include "terms.h"
 #include "verify.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,19 +19,6 @@
 
 enum { BUSY_MS_DEFAULT = 10000 };
 static const uint64_t size_max_min = UINT64_C(256) << 10;
-
-struct trail {
-    trail__store *store;
-    bool read_only;
-    atomic_uint appends; /* under way in other threads; trail_close waits for them */
-    char *real_path;     /* from realpath(), freed by free() */
-    char path[];         /* as given */
-};
-
-struct trail_cursor {
-    trail *t;
-    trail__query *query;
-};
 
 /* ---- open and close --------------------------------------------------------------- */
 
@@ -52,6 +38,25 @@ static trail_status check_options(const trail_options *options, trail_error *err
     if ((options->flags & TRAIL_CREATE_NEW) != 0 &&
         (options->flags & (TRAIL_READ_ONLY | TRAIL_NO_CREATE)) != 0) {
         return trail__error(err, TRAIL_INVALID, "open: create new, but do not create");
+    }
+    if ((unsigned)options->indexing > TRAIL_INDEX_MANUAL ||
+        (unsigned)options->queue_policy > TRAIL_QUEUE_DROP) {
+        return trail__error(err, TRAIL_INVALID,
+                            "open: indexing %d or queue_policy %d is not known",
+                            (int)options->indexing, (int)options->queue_policy);
+    }
+    if (options->index_path_count > TRAIL_INDEX_PATHS_MAX) {
+        return trail__error(err, TRAIL_INVALID,
+                            "open: index_paths has %zu paths, the limit is %d",
+                            options->index_path_count, TRAIL_INDEX_PATHS_MAX);
+    }
+    for (size_t i = 0; i < options->index_path_count; i++) {
+        trail_status status = trail__path_check(trail_str(options->index_paths[i]), err);
+
+        if (status != TRAIL_OK) {
+            trail__error_prefix(err, "open: index_paths: ");
+            return status;
+        }
     }
     if (options->size_max > 0 && options->size_max < size_max_min) {
         return trail__error(
@@ -124,6 +129,7 @@ trail_status trail_open(trail **trail_out, const char *path, const trail_options
         return trail__error(err, TRAIL_NO_MEMORY, "no memory to open %s", path);
     }
     memcpy(t->path, path, strlen(path) + 1);
+    t->busy_ms = own.busy_ms;
     t->read_only = (own.flags & TRAIL_READ_ONLY) != 0;
     status = open_store(&t->store, path, &own, err);
     if (status == TRAIL_OK) {
@@ -171,7 +177,7 @@ const char *trail_real_path(const trail *t)
     return t->real_path;
 }
 
-static trail_status check_process(const trail *t, trail_error *err)
+trail_status trail__handle_check(const trail *t, trail_error *err)
 {
     if (trail__store_forked(t->store)) {
         return trail__error(err, TRAIL_FORKED,
@@ -186,7 +192,7 @@ static trail_status check_process(const trail *t, trail_error *err)
 trail_status trail_get_head(trail *t, trail_head *head_out, trail_error *err)
 {
     trail__kv_txn txn;
-    trail_status status = check_process(t, err);
+    trail_status status = trail__handle_check(t, err);
 
     if (status == TRAIL_OK) {
         status = trail__kv_begin_read(trail__store_log(t->store)->kv, &txn, err);
@@ -228,7 +234,7 @@ trail_status trail_get_info(trail *t, trail_info *info_out, trail_error *err)
     trail_info info = { .format = TRAIL__FORMAT };
     trail__kv_info kv_info;
     trail__kv_txn txn;
-    trail_status status = check_process(t, err);
+    trail_status status = trail__handle_check(t, err);
 
     if (status == TRAIL_OK) {
         status = trail__kv_begin_read(log->kv, &txn, err);
@@ -265,7 +271,7 @@ static trail_status append_batch(trail *t, const trail_event *events, size_t cou
                                  trail_receipt *receipts_out, trail_error *err)
 {
     trail__batch batch;
-    trail_status status = check_process(t, err);
+    trail_status status = trail__handle_check(t, err);
 
     if (status == TRAIL_OK && t->read_only) {
         status = trail__error(err, TRAIL_DENIED, "%s was opened read-only", t->path);
@@ -299,87 +305,6 @@ trail_status trail_append_batch(trail *t, const trail_event *events, size_t coun
     return status;
 }
 
-/* ---- query ------------------------------------------------------------------------ */
-
-trail_status trail_query(trail *t, const trail_filter *filter, trail_cursor **cursor_out,
-                         trail_error *err)
-{
-    trail_cursor *cursor;
-    trail_status status = check_process(t, err);
-
-    *cursor_out = NULL;
-    if (status != TRAIL_OK) {
-        return status;
-    }
-    cursor = trail__alloc_zero(sizeof *cursor);
-    if (cursor == NULL) {
-        return trail__error(err, TRAIL_NO_MEMORY, "no memory for a query");
-    }
-    cursor->t = t;
-    status = trail__query_open(&cursor->query, trail__store_log(t->store), filter, err);
-    if (status != TRAIL_OK) {
-        trail__free(cursor);
-        return status;
-    }
-    *cursor_out = cursor;
-    return TRAIL_OK;
-}
-
-trail_status trail_cursor_next(trail_cursor *cursor, const trail_record **record_out,
-                               trail_error *err)
-{
-    trail_status status = check_process(cursor->t, err);
-
-    *record_out = NULL;
-    return status == TRAIL_OK ? trail__query_next(cursor->query, record_out, err)
-                              : status;
-}
-
-uint64_t trail_cursor_scanned(const trail_cursor *cursor)
-{
-    return trail__query_scanned(cursor->query);
-}
-
-void trail_cursor_close(trail_cursor *cursor)
-{
-    if (cursor != NULL) {
-        trail__query_close(cursor->query);
-        trail__free(cursor);
-    }
-}
-
-trail_status trail_count(trail *t, const trail_filter *filter, uint64_t *count_out,
-                         trail_error *err)
-{
-    trail_status status = check_process(t, err);
-
-    return status == TRAIL_OK
-               ? trail__query_count(trail__store_log(t->store), filter, count_out, err)
-               : status;
-}
-
-trail_status trail_get(trail *t, uint64_t seq, trail_record **record_out,
-                       trail_error *err)
-{
-    trail_status status = check_process(t, err);
-
-    *record_out = NULL;
-    return status == TRAIL_OK
-               ? trail__query_get(trail__store_log(t->store), seq, record_out, err)
-               : status;
-}
-
-trail_status trail_get_by_id(trail *t, const uint8_t id[TRAIL_ID_LEN],
-                             trail_record **record_out, trail_error *err)
-{
-    trail_status status = check_process(t, err);
-
-    *record_out = NULL;
-    return status == TRAIL_OK
-               ? trail__query_get_by_id(trail__store_log(t->store), id, record_out, err)
-               : status;
-}
-
 /* ---- verify ----------------------------------------------------------------------- */
 
 trail_status trail_verify(trail *t, const trail_verify_options *options,
@@ -387,7 +312,7 @@ trail_status trail_verify(trail *t, const trail_verify_options *options,
 {
     volatile uint64_t good;
     trail_report report;
-    trail_status status = check_process(t, err);
+    trail_status status = trail__handle_check(t, err);
 
     if (status == TRAIL_OK) {
         status =
