@@ -237,11 +237,10 @@ bool trail__lua_index_option(lua_State *L, trail_text key, trail_options *option
 
 void trail__lua_push_explain(lua_State *L, const trail_explain *explain);
 
-/* log:top(field, filter, n), log:histogram(interval, filter), log:count_explained(filter),
- * log:index(), log:maintain([options]) */
+/* log:top(field, filter, n), log:histogram(interval, filter), log:index(),
+ * log:maintain([options]) */
 int trail__lua_log_top(lua_State *L);
 int trail__lua_log_histogram(lua_State *L);
-int trail__lua_log_count_explained(lua_State *L);
 int trail__lua_log_index(lua_State *L);
 int trail__lua_log_maintain(lua_State *L);
 

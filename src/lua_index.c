@@ -95,8 +95,8 @@ void trail__lua_push_explain(lua_State *L, const trail_explain *explain)
     lua_setfield(L, -2, "time_us");
 }
 
-/* core log:count_explained([filter]) -> number, explain | nil, message, code */
-int trail__lua_log_count_explained(lua_State *L)
+/* core.count_explained(log [, filter]) -> number, explain | nil, message, code */
+static int l_count_explained(lua_State *L)
 {
     trail__lua_log *log = trail__lua_check_log(L, 1);
     trail__lua_filter filter;
@@ -459,7 +459,10 @@ int trail__lua_log_maintain(lua_State *L)
 void trail__lua_open_index(lua_State *L)
 {
     static const luaL_Reg meta[] = { { "__gc", l_result_gc }, { NULL, NULL } };
+    static const luaL_Reg functions[] = { { "count_explained", l_count_explained },
+                                          { NULL, NULL } };
 
     trail__lua_push_class(L, &result_key, "trail result", meta, NULL);
     lua_pop(L, 1);
+    luaL_setfuncs(L, functions, 0);
 }

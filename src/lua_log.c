@@ -390,8 +390,6 @@ void trail__lua_open_log(lua_State *L)
                                         { "head", l_head },
                                         { "info", l_info },
                                         { "count", l_count },
-                                        { "count_explained",
-                                          trail__lua_log_count_explained },
                                         { "top", trail__lua_log_top },
                                         { "histogram", trail__lua_log_histogram },
                                         { "index", trail__lua_log_index },
