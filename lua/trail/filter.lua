@@ -434,7 +434,7 @@ end
 function Builder:__tostring()
   local given, parts = built(self), {}
   for key, value in pairs(given) do
-    local name = key:match("^[%l_]+$") and key ~= "until" and key or ("[%q]"):format(key)
+    local name = key:match("^[%l_]+$") and key ~= "until" and key or "[" .. show(key) .. "]"
     parts[#parts + 1] = name .. " = " .. show(value)
   end
   if #parts == 0 then return "trail.filter{}" end

@@ -11,7 +11,7 @@ local chart = {}
 -- ---- bars ---------------------------------------------------------------------------------
 
 local FULL = "\226\150\136" -- U+2588, a whole block; the blocks of 1/8 to 7/8 end in \143 to \137
-local BAR_MAX, BAR_MIN = 60, 5
+local BAR_MAX, BAR_MIN, LABEL_MIN = 60, 5, 8
 
 -- A bar of 'part' of 'whole' in at most 'width' columns. What is not nothing can be seen.
 function chart.bar(part, whole, width, blocks)
@@ -31,10 +31,11 @@ local GAP = "  "
 local function label_width(rows, head, width, others)
   local widest = #head
   for _, row in ipairs(rows) do
-    widest = math.max(widest, format.display_width(row.label, terminal.char_width))
+    widest = math.max(widest, format.display_width(row.label or "", terminal.char_width))
   end
   if not width then return widest end
-  return math.max(8, math.min(widest, width - others - #GAP - BAR_MIN, math.max(20, width // 2)))
+  local room = math.min(width - others - #GAP - BAR_MIN, math.max(20, width // 2))
+  return math.min(widest, math.max(LABEL_MIN, room))
 end
 
 local function padded(text, width)
@@ -88,8 +89,8 @@ local function print_json(given)
     local value = type(fact[2]) == "number" and ("%d"):format(fact[2]) or escape.json(fact[2])
     head[index] = ('"%s":%s'):format(fact[1], value)
   end
-  terminal.out(("{%s,\"rows\":[\n%s\n]}\n"):format(table.concat(head, ","),
-    table.concat(parts, ",\n")))
+  local rows = #parts > 0 and "\n" .. table.concat(parts, ",\n") .. "\n" or ""
+  terminal.out('{' .. table.concat(head, ",") .. ',"rows":[' .. rows .. "]}\n")
 end
 
 local function print_jsonl(given)

@@ -26,8 +26,8 @@ events are printed as JSON Lines, oldest first. -n N without --after means the n
 -f prints the newest 10 (-n N: N; --after SEQ: all behind event SEQ), and then every new event as it
 is stored, by whatever process, until Ctrl-C, or until nobody reads the output any more.
 
---explain prints no event, but how they were found: what was looked up in the index, how many entries
-were read, in which time.
+--explain prints no event, but how they were found: what was looked up in the index, how many
+entries were read, in which time.
 
 Exit code: 1 if no event matches; 0 with -f, also after Ctrl-C, and with --explain.
 

@@ -17,8 +17,8 @@ Programs that append do that by themselves in the background. Nothing of it is n
 answers: what the index has not reached is read one by one. --anew throws the index away and builds
 it from the log, also one that is damaged, or that trail verify found to disagree with the log.
 
-Exit code: 4 if another process is at it and does not let go, or the trail cannot be written or read;
-5 if the disk is full; 130 after Ctrl-C: what was done stays done.
+Exit code: 4 if another process is at it and does not let go, or the trail cannot be written or
+read; 5 if the disk is full; 130 after Ctrl-C: what was done stays done.
 
 Examples:
   trail reindex audit.trail
