@@ -529,7 +529,8 @@ describe("the command", function()
       .. support.quote(evil) .. " details.k=" .. support.quote(evil))
     for _, words in ipairs({ "log t -o table", "log t -o line", "log t", "log t -o json", "log t -o csv", "show t 5",
       "show t 5 -o line", "export t", "export t -o csv", "top t user_id -o table", "top t user_id",
-      "top t user_id -o csv", "count t --by user_id -o json", "top t details.k -o table", "top t " .. support.quote(evil),
+      "top t user_id -o csv", "count t --by user_id -o json", "top t details.k -o table",
+      "top t " .. support.quote(evil),
       "count t --by " .. support.quote(evil), "log t --details " .. support.quote(evil),
       "log t --explain -o line --user " .. support.quote(evil:gsub("\n", "")), "log " .. support.quote(evil),
       "log t --" .. support.quote(evil), support.quote(evil), "append t " .. support.quote(evil) .. "=1",

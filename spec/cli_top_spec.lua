@@ -129,7 +129,8 @@ describe("trail count --by", function()
     assert.equal('{"time":"2026-01-01T00:00:00.000000Z","count":8}\n'
       .. '{"time":"2026-01-03T00:00:00.000000Z","count":4}\n', (out_of(dir, "count t --by day --type login")))
     assert.equal('{"interval":"day","events":12,"rows":[\n{"time":"2026-01-01T00:00:00.000000Z","count":8},\n'
-      .. '{"time":"2026-01-03T00:00:00.000000Z","count":4}\n]}\n', (out_of(dir, "count t --by day --type login -o json")))
+      .. '{"time":"2026-01-03T00:00:00.000000Z","count":4}\n]}\n',
+      (out_of(dir, "count t --by day --type login -o json")))
     assert.equal("time,count\n2026-01-01T00:00:00.000000Z,2\n2026-01-01T01:00:00.000000Z,2\n",
       (out_of(dir, "count t --by hour --until 2026-01-01T02:00:00 -o csv")))
     assert.equal("day (UTC)   events\n2026-01-01       8   66.7%\n2026-01-02       0\n2026-01-03       4   33.3%\n",
