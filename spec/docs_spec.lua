@@ -96,7 +96,8 @@ describe("the documentation", function()
   it("names every command and every Lua function", function()
     local cli, lua = support.read_file "docs/cli.md", support.read_file "docs/lua.md"
     local trail = require "trail"
-    for _, command in ipairs { "init", "append", "import", "log", "show", "count", "verify", "export", "stat" } do
+    for _, command in ipairs { "init", "append", "import", "log", "show", "count", "top", "verify", "export",
+                                "stat", "reindex" } do
       assert.truthy(cli:find("trail " .. command, 1, true), "docs/cli.md does not show trail " .. command)
     end
     for name in pairs(trail) do

@@ -99,6 +99,63 @@ describe("filter.normalise", function()
   end)
 end)
 
+describe("conditions on details", function()
+  -- Goal: the keys that begin with "details." are conditions as all others, with more types.
+  -- Method: every form of table and builder; what comes out may go in again.
+  it("are values, lists, or not", function()
+    local given = { ["details.region"] = "eu-*", ["details.gold"] = { 500, 1.5, "x" }, ["details.vip"] = false,
+      ["details.a.b"] = { true, ["not"] = { false, 7 } }, ["details.n"] = { ["not"] = 0 } }
+    local plain = assert(filter.normalise(given, NOW))
+    assert.same(given, plain)
+    assert.same(given, (filter.normalise(plain, NOW)))
+    assert.same(given, (filter.normalise(filter.builder():details("region", "eu-*"):details("gold", { 500, 1.5, "x" })
+      :details("vip", false):details("a.b", true):not_details("a.b", { false, 7 }):not_details("details.n", 0), NOW)))
+    assert.same(given, (filter.normalise(filter.builder(filter.builder(given)), NOW)))
+    assert.same({}, (filter.normalise({ ["details.n"] = { ["not"] = {} } })))
+    assert.same({ ["details.n"] = { ["not"] = false } }, (filter.normalise({ ["details.n"] = { ["not"] = false } })))
+  end)
+
+  -- Goal: whatever else is written there is an error, and not everything or nothing.
+  -- Method: one of each mistake throws; numbers that no event holds are refused.
+  it("are nothing else", function()
+    local wrong = "filter 'details.gold' must be a string, a number, a boolean, a list of them or"
+    throws(wrong, { ["details.gold"] = print })
+    throws(wrong, { ["details.gold"] = { {} } })
+    throws(wrong, { ["details.gold"] = { 5, nil, 6 } })
+    throws("filter 'details.gold' has a \"not\" inside", { ["details.gold"] = { ["not"] = { ["not"] = 5 } } })
+    throws("filter 'details' needs a path: [\"details.region\"] = ...", { details = { region = "eu" } })
+    throws("filter 'details.' names no path", { ["details."] = 5 })
+    throws("unknown filter key 'detailsx'", { detailsx = 5 })
+    refused("filter 'details.gold' is an empty list", { ["details.gold"] = {} })
+    refused("filter 'details.gold' is inf, which no event can hold", { ["details.gold"] = 1 / 0 })
+    refused("filter 'details.gold' is -", { ["details.gold"] = { 5, -1 / 0 } })
+    assert.has_error(function() filter.builder():details() end,
+      "details takes a path, such as \"region\", and a value")
+    assert.has_error(function() filter.builder():details("region") end, "filter 'details.region': a value is missing")
+    assert.has_error(function() filter.builder():details("region", "a", "b") end,
+      "filter 'details.region' takes one value, not 2; give a list: {...}")
+    assert.has_error(function() filter.builder():details("a", 1):details("details.a", 2) end,
+      "filter 'details.a' is given twice")
+    assert.has_error(function()
+      local builder = filter.builder()
+      builder["details.a"] = 5
+    end, "filter 'details.a' cannot be assigned: use :details(...)")
+    assert.equal('trail.filter{ ["details.a\\n"] = { true, ["not"] = 5 }, user_id = "u*" }',
+      tostring(filter.builder():details("a\n", true):not_details("a\n", 5):user("u*")))
+  end)
+
+  -- Goal: a prefix is not taken where there is none.
+  -- Method: stars for id, and for result, which has three values.
+  it("and prefixes: id and result have none", function()
+    refused("filter 'id' is '0190*': an id is looked for as a whole, not by how it begins", { id = "0190*" })
+    refused("filter 'id' is '*': an id", { id = { ["not"] = { "*" } } })
+    refused("filter 'result' is 'succ*', must be", { result = "succ*" })
+    refused("filter 'result' is 'success**', must be", { result = { ["not"] = "success**" } })
+    assert.same({ user_id = { "a", "svc-*", ["not"] = "svc-x**" } },
+      (filter.normalise({ user_id = { "a", "svc-*", ["not"] = "svc-x**" } })))
+  end)
+end)
+
 describe("the filter seq", function()
   local function plain(seq, more)
     local given = { seq = seq }

@@ -75,8 +75,8 @@ void *trail__lua_check_box(lua_State *L, int index, const void *key, const char 
 
 /* ---- arguments --------------------------------------------------------------------- */
 
-/* Enough of a key to know it again; what cannot be printed as \xNN. */
-static const char *push_key_name(lua_State *L, trail_text key)
+/* What cannot be printed becomes \xNN. */
+const char *trail__lua_key_name(lua_State *L, trail_text key)
 {
     char name[4 * 60 + 4];
     size_t len = 0;
@@ -98,7 +98,7 @@ int trail__lua_unknown(lua_State *L, const char *prefix, const char *kind, int k
     case LUA_TNUMBER:
         lua_pushvalue(L, key_index); /* tostring of a number changes it in place */
         return luaL_error(L, "%sunknown %s '%s'", prefix, kind,
-                          push_key_name(L, trail__lua_text(L, -1)));
+                          trail__lua_key_name(L, trail__lua_text(L, -1)));
     default:
         return luaL_error(L, "%sunknown %s (a %s)", prefix, kind,
                           luaL_typename(L, key_index));
@@ -196,6 +196,12 @@ void trail__lua_push_u64(lua_State *L, uint64_t value)
     }
 }
 
+void trail__lua_set_u64(lua_State *L, const char *key, uint64_t value)
+{
+    trail__lua_push_u64(L, value);
+    lua_setfield(L, -2, key);
+}
+
 void trail__lua_push_id(lua_State *L, const uint8_t id[TRAIL_ID_LEN])
 {
     char text[TRAIL_ID_TEXT_LEN + 1];
@@ -288,13 +294,13 @@ static void push_statuses(lua_State *L)
     }
 }
 
-/* core.fields: the fields that a filter can name. */
+/* core.fields: the fields that a filter can name as they are. */
 static void push_fields(lua_State *L)
 {
     int field;
 
     lua_newtable(L);
-    for (field = 0; field < TRAIL_FIELD_COUNT; field++) {
+    for (field = 0; field < TRAIL_FIELD_DETAILS; field++) {
         lua_pushstring(L, trail_field_name((trail_field)field));
         trail__lua_raw_seti(L, -2, (size_t)field + 1);
     }
@@ -340,6 +346,7 @@ int luaopen_trail_core(lua_State *L)
     trail__lua_open_cursor(L);
     trail__lua_open_log(L);
     trail__lua_open_verify(L);
+    trail__lua_open_index(L);
     push_kinds(L);
     push_statuses(L);
     lua_setfield(L, -2, "statuses");

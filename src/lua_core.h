@@ -38,6 +38,9 @@ void trail__lua_set_class(lua_State *L, const void *key);
 /* The userdata of this class at argument 'index', or an argument error. */
 void *trail__lua_check_box(lua_State *L, int index, const void *key, const char *name);
 
+/* Push enough of a key to know it again, printable; valid as long as it is on the stack. */
+const char *trail__lua_key_name(lua_State *L, trail_text key);
+
 /* Throw "<prefix>unknown <kind> '<key>'". */
 int trail__lua_unknown(lua_State *L, const char *prefix, const char *kind, int key_index);
 
@@ -60,6 +63,10 @@ bool trail__lua_text_is(trail_text text, const char *word);
 bool trail__lua_check_options(lua_State *L, int index);
 
 void trail__lua_push_u64(lua_State *L, uint64_t value);
+
+/* table[key] = value, of the table on top. */
+void trail__lua_set_u64(lua_State *L, const char *key, uint64_t value);
+
 void trail__lua_push_id(lua_State *L, const uint8_t id[TRAIL_ID_LEN]);
 void trail__lua_push_hash(lua_State *L, const uint8_t hash[TRAIL_HASH_LEN]);
 void trail__lua_push_head(lua_State *L, const trail_head *head);
@@ -108,7 +115,22 @@ void trail__lua_cursors_close(trail__lua_log *log);
 
 /* ---- events, records, filters (lua_event.c, lua_record.c, lua_filter.c) ------------ */
 
-typedef struct trail__lua_encoder trail__lua_encoder;
+#define TRAIL__LUA_JSON_SMALL 1024
+
+/* Where JSON texts are written (lua_encode.c). */
+typedef struct trail__lua_encoder {
+    lua_State *L;
+    const char *root;   /* what paths in messages begin with */
+    unsigned depth_max; /* brackets */
+    size_t len_max;     /* bytes of one text; SIZE_MAX: no limit */
+    bool misuse;        /* after a failure: a mistake in the program, not in its data */
+    int slot;     /* where on the Lua stack the memory of 'data' is, once it is Lua's */
+    size_t begin; /* where in 'data' the current text begins */
+    size_t len;
+    size_t cap;
+    char *data;
+    char small[TRAIL__LUA_JSON_SMALL];
+} trail__lua_encoder;
 
 /* Events as Lua handed them in; valid until the next call into Lua. */
 typedef struct trail__lua_batch {
@@ -150,37 +172,31 @@ trail_status trail__lua_push_record(lua_State *L, const trail_record *record,
 /* A filter as Lua handed it in; valid until the next call into Lua. */
 typedef struct trail__lua_filter {
     trail_filter filter;
-    trail_match matches[2 * TRAIL_FIELD_COUNT]; /* any-of and none-of for each field */
+    trail_match *matches; /* any-of and none-of for each key; those of details first */
+    size_t match_max;
     trail_text *values;
+    bool *prefixes; /* one for each value */
     size_t value_count;
     size_t value_max;
+    trail__lua_encoder json; /* paths and values of details */
+    trail_match small_matches[2 * TRAIL_FIELD_COUNT];
     trail_text small[TRAIL__LUA_VALUES_SMALL];
+    bool small_prefixes[TRAIL__LUA_VALUES_SMALL];
     trail_range *ranges;
     size_t range_count;
     size_t range_max;
 } trail__lua_filter;
 
 /* Read the filter table at 'index' (nil: everything); throws on anything it does not
- * know. */
-void trail__lua_filter_read(lua_State *L, int index, trail__lua_filter *filter_out);
+ * know. TRAIL_INVALID for a value of details that no event can hold. The filter may point
+ * to values that this pushes. */
+trail_status trail__lua_filter_read(lua_State *L, int index,
+                                    trail__lua_filter *filter_out, trail_error *err);
+
+/* Is it "details." and a path? */
+bool trail__lua_details_path(trail_text key, trail_text *path_out);
 
 /* ---- values (lua_encode.c, lua_decode.c) ------------------------------------------- */
-
-#define TRAIL__LUA_JSON_SMALL 1024
-
-struct trail__lua_encoder {
-    lua_State *L;
-    const char *root;   /* what paths in messages begin with */
-    unsigned depth_max; /* brackets */
-    size_t len_max;     /* bytes of one text; SIZE_MAX: no limit */
-    bool misuse;        /* after a failure: a mistake in the program, not in its data */
-    int slot;     /* where on the Lua stack the memory of 'data' is, once it is Lua's */
-    size_t begin; /* where in 'data' the current text begins */
-    size_t len;
-    size_t cap;
-    char *data;
-    char small[TRAIL__LUA_JSON_SMALL];
-};
 
 /* Pushes one value, which must stay on the stack as long as the encoder is used. */
 void trail__lua_encoder_init(trail__lua_encoder *e, lua_State *L, const char *root,
@@ -207,8 +223,25 @@ void trail__lua_open_cursor(lua_State *L);
 void trail__lua_open_encode(lua_State *L);
 void trail__lua_open_decode(lua_State *L);
 void trail__lua_open_verify(lua_State *L);
+void trail__lua_open_index(lua_State *L);
 
 /* log:verify([options]) */
 int trail__lua_log_verify(lua_State *L);
+
+/* ---- index (lua_index.c) ----------------------------------------------------------- */
+
+/* The options of open() that are about the index, "index" and "indexing"; the value is on
+ * top. 'paths' has room for TRAIL_INDEX_PATHS_MAX. False: the key is another one. */
+bool trail__lua_index_option(lua_State *L, trail_text key, trail_options *options,
+                             const char **paths);
+
+void trail__lua_push_explain(lua_State *L, const trail_explain *explain);
+
+/* log:top(field, filter, n), log:histogram(interval, filter), log:index(),
+ * log:maintain([options]) */
+int trail__lua_log_top(lua_State *L);
+int trail__lua_log_histogram(lua_State *L);
+int trail__lua_log_index(lua_State *L);
+int trail__lua_log_maintain(lua_State *L);
 
 #endif

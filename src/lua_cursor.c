@@ -16,9 +16,10 @@ struct trail__lua_cursor {
     trail__lua_cursor *next; /* of this log; only while 'cursor' is set */
     trail__lua_cursor *previous;
     trail__lua_view view;
-    uint64_t scanned; /* after the end */
-    bool busy;        /* a record is being copied to Lua */
-    bool closed;      /* close() was called */
+    uint64_t scanned;      /* after the end */
+    trail_explain explain; /* after the end */
+    bool busy;             /* a record is being copied to Lua */
+    bool closed;           /* close() was called */
     bool lost; /* copying a record failed; going on would leave it out in silence */
 };
 
@@ -57,6 +58,7 @@ static void release(trail__lua_cursor *c)
         return;
     }
     c->scanned = trail_cursor_scanned(c->cursor);
+    trail_cursor_explain(c->cursor, &c->explain);
     trail_cursor_close(c->cursor);
     c->cursor = NULL;
     unlink_cursor(c);
@@ -84,6 +86,7 @@ int trail__lua_cursor_new(lua_State *L)
     trail__lua_cursor *c;
     trail__lua_view view;
     trail_error err;
+    trail_status status;
 
     lua_settop(L, 3);
     trail__lua_check_view(L, 3, &view);
@@ -94,11 +97,14 @@ int trail__lua_cursor_new(lua_State *L)
     trail__lua_set_owner(L, -1, 1);
     trail__lua_set_class(L, &cursor_key);
     lua_replace(L, 3);
-    trail__lua_filter_read(L, 2, &filter);
+    status = trail__lua_filter_read(L, 2, &filter, &err);
     if (trail__lua_handle(log) == NULL) {
         return trail__lua_closed(L);
     }
-    if (trail_query(log->trail, &filter.filter, &c->cursor, &err) != TRAIL_OK) {
+    if (status == TRAIL_OK) {
+        status = trail_query(log->trail, &filter.filter, &c->cursor, &err);
+    }
+    if (status != TRAIL_OK) {
         c->cursor = NULL;
         return trail__lua_failure(L, &err);
     }
@@ -203,6 +209,18 @@ static int l_scanned(lua_State *L)
     return 1;
 }
 
+/* cursor:explain() -> how it was found, so far */
+static int l_explain(lua_State *L)
+{
+    trail__lua_cursor *c = check_cursor(L, 1);
+
+    if (c->cursor != NULL) {
+        trail_cursor_explain(c->cursor, &c->explain);
+    }
+    trail__lua_push_explain(L, &c->explain);
+    return 1;
+}
+
 /* cursor:close() -> true; also __gc and __close */
 static int l_close(lua_State *L)
 {
@@ -231,9 +249,11 @@ void trail__lua_open_cursor(lua_State *L)
                                      { "__close", l_close },
                                      { "__tostring", l_tostring },
                                      { NULL, NULL } };
-    static const luaL_Reg methods[] = {
-        { "next", l_next }, { "scanned", l_scanned }, { "close", l_close }, { NULL, NULL }
-    };
+    static const luaL_Reg methods[] = { { "next", l_next },
+                                        { "scanned", l_scanned },
+                                        { "explain", l_explain },
+                                        { "close", l_close },
+                                        { NULL, NULL } };
 
     trail__lua_push_class(L, &cursor_key, "trail cursor", meta, methods);
     lua_setfield(L, -2, "cursor_methods");

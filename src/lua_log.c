@@ -83,7 +83,7 @@ static const char *origin_value(lua_State *L)
 }
 
 /* The value is on top, its key below. */
-static void read_option(lua_State *L, trail_options *options)
+static void read_option(lua_State *L, trail_options *options, const char **paths)
 {
     trail_text key = { "", 0 };
     uint64_t count;
@@ -106,12 +106,13 @@ static void read_option(lua_State *L, trail_options *options)
     } else if (trail__lua_text_is(key, "busy_ms")) {
         count = trail__lua_check_count(L, -1, "option", "busy_ms", 0);
         options->busy_ms = count > UINT_MAX ? UINT_MAX : (unsigned)count;
-    } else {
+    } else if (!trail__lua_index_option(L, key, options, paths)) {
         trail__lua_unknown(L, "", "option", -2);
     }
 }
 
-static void read_options(lua_State *L, int index, trail_options *options)
+static void read_options(lua_State *L, int index, trail_options *options,
+                         const char **paths)
 {
     trail_options_init(options);
     if (!trail__lua_check_options(L, index)) {
@@ -119,7 +120,7 @@ static void read_options(lua_State *L, int index, trail_options *options)
     }
     lua_pushnil(L);
     while (lua_next(L, index) != 0) {
-        read_option(L, options);
+        read_option(L, options, paths);
         lua_pop(L, 1);
     }
 }
@@ -130,6 +131,7 @@ static int l_open(lua_State *L)
     trail_text path;
     trail__lua_log *log;
     trail_options options;
+    const char *paths[TRAIL_INDEX_PATHS_MAX];
     trail_error err;
 
     luaL_checktype(L, 1, LUA_TSTRING);
@@ -143,7 +145,7 @@ static int l_open(lua_State *L)
     memset(log, 0, sizeof *log);
     memcpy(log->path, path.data, path.len + 1);
     trail__lua_set_class(L, &log_key);
-    read_options(L, 2, &options);
+    read_options(L, 2, &options, paths);
     if (trail_open(&log->trail, log->path, &options, &err) != TRAIL_OK) {
         return trail__lua_failure(L, &err);
     }
@@ -279,15 +281,19 @@ static int l_count(lua_State *L)
 {
     trail__lua_log *log = trail__lua_check_log(L, 1);
     trail__lua_filter filter;
-    uint64_t count;
+    uint64_t count = 0;
     trail_error err;
+    trail_status status;
 
     lua_settop(L, 2);
-    trail__lua_filter_read(L, 2, &filter);
+    status = trail__lua_filter_read(L, 2, &filter, &err);
     if (trail__lua_handle(log) == NULL) {
         return trail__lua_closed(L);
     }
-    if (trail_count(trail__lua_handle(log), &filter.filter, &count, &err) != TRAIL_OK) {
+    if (status == TRAIL_OK) {
+        status = trail_count(trail__lua_handle(log), &filter.filter, &count, &err);
+    }
+    if (status != TRAIL_OK) {
         return trail__lua_failure(L, &err);
     }
     trail__lua_push_u64(L, count);
@@ -309,12 +315,6 @@ static int l_head(lua_State *L)
     }
     trail__lua_push_head(L, &head);
     return 1;
-}
-
-static void set_u64(lua_State *L, const char *key, uint64_t value)
-{
-    trail__lua_push_u64(L, value);
-    lua_setfield(L, -2, key);
 }
 
 /* log:info() -> table | nil, message, code */
@@ -339,14 +339,14 @@ static int l_info(lua_State *L)
     lua_setfield(L, -2, "head");
     lua_pushinteger(L, (lua_Integer)info.created_at_us);
     lua_setfield(L, -2, "created_at");
-    set_u64(L, "format", info.format);
-    set_u64(L, "file_len", info.file_len);
-    set_u64(L, "used_len", info.used_len);
-    set_u64(L, "map_size", info.map_size);
-    set_u64(L, "size_max", info.size_max);
-    set_u64(L, "foreign_ids", info.foreign_ids);
-    set_u64(L, "readers", info.readers);
-    set_u64(L, "readers_max", info.readers_max);
+    trail__lua_set_u64(L, "format", info.format);
+    trail__lua_set_u64(L, "file_len", info.file_len);
+    trail__lua_set_u64(L, "used_len", info.used_len);
+    trail__lua_set_u64(L, "map_size", info.map_size);
+    trail__lua_set_u64(L, "size_max", info.size_max);
+    trail__lua_set_u64(L, "foreign_ids", info.foreign_ids);
+    trail__lua_set_u64(L, "readers", info.readers);
+    trail__lua_set_u64(L, "readers_max", info.readers_max);
     return 1;
 }
 
@@ -390,6 +390,10 @@ void trail__lua_open_log(lua_State *L)
                                         { "head", l_head },
                                         { "info", l_info },
                                         { "count", l_count },
+                                        { "top", trail__lua_log_top },
+                                        { "histogram", trail__lua_log_histogram },
+                                        { "index", trail__lua_log_index },
+                                        { "maintain", trail__lua_log_maintain },
                                         { "cursor", trail__lua_cursor_new },
                                         { "verify", trail__lua_log_verify },
                                         { "close", l_close },

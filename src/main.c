@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,6 +225,17 @@ static int host_interrupted(lua_State *L)
     return 1;
 }
 
+/* wait(milliseconds) -> boolean: sleep so long, less if a signal comes. False, at once: nobody
+ * reads standard output any more. */
+static int host_wait(lua_State *L)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = 0 };
+    int ready = poll(&out, 1, (int)luaL_checkinteger(L, 1));
+
+    lua_pushboolean(L, ready <= 0);
+    return 1;
+}
+
 static int open_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -235,6 +247,7 @@ static int open_host(lua_State *L)
         { "guard", host_guard },
         { "catch_interrupt", host_catch_interrupt },
         { "interrupted", host_interrupted },
+        { "wait", host_wait },
         { NULL, NULL },
     };
 

@@ -13,6 +13,15 @@ local FIELDS = {
 local IS_FIELD = {}
 for _, field in ipairs(FIELDS) do IS_FIELD[field] = true end
 
+-- "details.region" → "region"
+local function path_of(key)
+  return type(key) == "string" and key:match("^details%.(.*)$") or nil
+end
+
+local function is_matched(key)
+  return IS_FIELD[key] or path_of(key) ~= nil
+end
+
 local RESULTS = { success = true, failure = true, partial_success = true }
 local ORDERS = { newest = true, oldest = true }
 
@@ -32,7 +41,21 @@ end
 
 ---- one key after the other -------------------------------------------------------------------
 
+local DETAILS_TYPES = { string = true, number = true, boolean = true }
+
+local function check_detail(key, value)
+  if not DETAILS_TYPES[type(value)] then
+    mistake("filter '%s' must be a string, a number, a boolean, a list of them or "
+      .. "{ [\"not\"] = ... }, not a %s", key, type(value))
+  end
+  if type(value) == "number" and value - value ~= 0 then
+    refuse("filter '%s' is %s, which no event can hold", key, tostring(value))
+  end
+  return value
+end
+
 local function check_value(key, value)
+  if path_of(key) then return check_detail(key, value) end
   if type(value) ~= "string" then
     mistake("filter '%s' must be a string, a list of strings or { [\"not\"] = ... }, not a %s",
       key, type(value))
@@ -40,6 +63,10 @@ local function check_value(key, value)
   if key == "result" and not RESULTS[value] then
     -- To find nothing would look like good news.
     refuse("filter 'result' is '%s', must be success, failure or partial_success",
+      value:sub(1, 100))
+  end
+  if key == "id" and value:sub(-1) == "*" then
+    refuse("filter 'id' is '%s': an id is looked for as a whole, not by how it begins",
       value:sub(1, 100))
   end
   return value
@@ -77,7 +104,7 @@ local function match(key, given)
   end
   check_not(key, excluded)
   excluded = values(key, excluded)
-  if excluded[1] == nil and type(excluded) == "table" then
+  if type(excluded) == "table" and excluded[1] == nil then
     excluded = nil -- none of nothing
     if #matched == 0 then return nil end
   end
@@ -213,8 +240,11 @@ local READERS = {
 local function read_all(given, now_us)
   local plain, where = {}, nil
   for key, value in pairs(given) do
-    if IS_FIELD[key] then
+    if is_matched(key) then
+      if path_of(key) == "" then mistake("filter 'details.' names no path") end
       plain[key] = match(key, value)
+    elseif key == "details" then
+      mistake("filter 'details' needs a path: [\"details.region\"] = ...")
     elseif key == "where" then
       if type(value) ~= "function" then
         mistake("filter 'where' must be a function, not a %s", type(value))
@@ -290,6 +320,23 @@ local function put_match(key, negate)
   end
 end
 
+-- :details("region", "eu"), :not_details("region", {"eu", "us"})
+local function put_details(negate)
+  return function(self, path, ...)
+    if type(path) ~= "string" or path == "" then
+      error("details takes a path, such as \"region\", and a value", 2)
+    end
+    local key = path_of(path) and path or "details." .. path
+    check_count(key, select("#", ...), 1, LIST_HINT, 2)
+    if negate then
+      add(self, "excluded", key, (...), 2)
+    else
+      add_match(self, key, (...), 2)
+    end
+    return self
+  end
+end
+
 -- :seq(5), :seq("5..9"), :seq{...}; with two arguments the first and the last, nil for an open end
 local function put_seq(negate)
   return function(self, ...)
@@ -324,6 +371,7 @@ for method, key in pairs({
   METHOD_OF[key] = method
 end
 methods.seq, methods.not_seq = put_seq(false), put_seq(true)
+methods.details, methods.not_details = put_details(false), put_details(true)
 for _, key in ipairs({ "since", "limit", "order", "after" }) do methods[key] = put(key) end
 methods.until_ = put("until")
 METHOD_OF["until"] = "until_"
@@ -343,7 +391,8 @@ end
 
 -- An assignment would change nothing, and a filter that is not there finds everything.
 function Builder.__newindex(_, key)
-  local method = METHOD_OF[key] or (type(key) == "string" and methods[key] and key)
+  local method = METHOD_OF[key] or (path_of(key) and "details")
+    or (type(key) == "string" and methods[key] and key)
   if not method then error(("unknown filter key '%s'"):format(tostring(key)), 2) end
   error(("filter '%s' cannot be assigned: use :%s(...)"):format(key, method), 2)
 end
@@ -385,7 +434,7 @@ end
 function Builder:__tostring()
   local given, parts = built(self), {}
   for key, value in pairs(given) do
-    local name = key == "until" and "[\"until\"]" or tostring(key)
+    local name = key:match("^[%l_]+$") and key ~= "until" and key or "[" .. show(key) .. "]"
     parts[#parts + 1] = name .. " = " .. show(value)
   end
   if #parts == 0 then return "trail.filter{}" end
@@ -420,7 +469,7 @@ function filter.builder(given, ...)
   local builder = setmetatable({ [STATE] = { single = {}, matched = {}, excluded = {} } }, Builder)
   if getmetatable(given) == Builder then given = built(given) end
   for key, value in pairs(given or {}) do
-    if IS_FIELD[key] or key == "seq" then
+    if is_matched(key) or key == "seq" then
       add_match(builder, key, value, 2)
     else
       builder[STATE].single[key] = value

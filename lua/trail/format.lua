@@ -208,18 +208,19 @@ local function resource(record)
   return kind or id
 end
 
--- 'least' is the width a column may be cut to; of columns that do not fit, the one with the
+-- 'least' is the width a column may be cut to, 'usual' the one it gets before its values are
+-- known; of columns that do not fit, the one with the
 -- highest 'drop' goes first.
 local COLUMNS = {
-  { name = "seq", least = 1, drop = 1, right = true },
-  { name = "timestamp", head = "time (UTC)", least = 19, drop = 2, get = short_time },
-  { name = "event_type", head = "type", least = 12, drop = 3 },
-  { name = "user_id", head = "user", least = 10, drop = 4 },
-  { name = "action", least = 8, drop = 6 },
-  { name = "resource", least = 10, drop = 5, get = resource },
-  { name = "result", least = 7, drop = 0 },
-  { name = "ip_address", head = "ip", least = 10, drop = 7 },
-  { name = "result_error", head = "error", least = 10, drop = 8 },
+  { name = "seq", least = 1, usual = 6, drop = 1, right = true },
+  { name = "timestamp", head = "time (UTC)", least = 19, usual = 19, drop = 2, get = short_time },
+  { name = "event_type", head = "type", least = 12, usual = 18, drop = 3 },
+  { name = "user_id", head = "user", least = 10, usual = 16, drop = 4 },
+  { name = "action", least = 8, usual = 10, drop = 6 },
+  { name = "resource", least = 10, usual = 20, drop = 5, get = resource },
+  { name = "result", least = 7, usual = 15, drop = 0 },
+  { name = "ip_address", head = "ip", least = 10, usual = 15, drop = 7 },
+  { name = "result_error", head = "error", least = 10, usual = 20, drop = 8 },
 }
 
 local function columns_for(fields)
@@ -227,7 +228,7 @@ local function columns_for(fields)
   local columns = {}
   for index, name in ipairs(fields) do
     columns[index] = { name = name, least = name == "seq" and 1 or 8, drop = index,
-      right = name == "seq" }
+      usual = name == "seq" and 6 or 16, right = name == "seq" }
   end
   return columns
 end
@@ -253,6 +254,8 @@ local function shorten(text, width, char_width)
   end
   return concat(kept) .. "\226\128\166"
 end
+
+format.display_width, format.shorten = display_width, shorten
 
 local GAP = "  "
 
@@ -288,11 +291,13 @@ local function narrow_columns(columns, width)
   end
 end
 
--- Columns with their widths for the rows at hand. Columns without any value are left out.
-local function layout(wanted, rows, width, char_width)
+-- Columns with their widths for the rows at hand. Columns without any value are left out, unless
+-- more rows come later.
+local function layout(wanted, rows, options)
+  local width, char_width = options.width, options.char_width
   local columns = {}
   for index, column in ipairs(wanted) do
-    local natural, used = 0, false
+    local natural, used = options.endless and column.usual or 0, options.endless
     for _, row in ipairs(rows) do
       if row[index] ~= "" then used = true end
       natural = math.max(natural, display_width(row[index], char_width))
@@ -347,7 +352,7 @@ local ROWS_FOR_LAYOUT = 200
 local function table_writer(options)
   local wanted, out = columns_for(options.fields), options.out
   local rows, columns = {}, nil
-  options = { width = options.width, color = options.color,
+  options = { width = options.width, color = options.color, endless = options.endless,
     char_width = options.char_width or function() return 1 end }
 
   local function print_row(row)
@@ -358,7 +363,7 @@ local function table_writer(options)
 
   local function start()
     if columns or #rows == 0 then return end
-    columns = layout(wanted, rows, options.width, options.char_width)
+    columns = layout(wanted, rows, options)
     out(render(columns, head_row(columns), options, function() return BOLD end))
     for _, row in ipairs(rows) do print_row(row) end
     rows = {}
@@ -372,7 +377,7 @@ local function table_writer(options)
       end
       if columns then return print_row(row) end
       rows[#rows + 1] = row
-      if #rows >= ROWS_FOR_LAYOUT then start() end
+      if options.endless or #rows >= ROWS_FOR_LAYOUT then start() end
     end,
     finish = start,
   }
@@ -387,8 +392,8 @@ local WRITERS = {
 
 -- A writer with write(self, record) and finish(self). Options: out (a function that takes text;
 -- required), fields (a list of names; default all, for a table what fits), width (columns of
--- the terminal; nil: no limit), color, char_width (code point → columns), csv_raw (cells that
--- look like formulas stay as they are).
+-- the terminal; nil: no limit), endless (a table prints each row at once), color, char_width (code
+-- point → columns), csv_raw (cells that look like formulas stay as they are).
 function format.writer(kind, options)
   local make = WRITERS[kind] or error("no output format '" .. tostring(kind) .. "'", 2)
   return make(options)

@@ -50,6 +50,7 @@ function Query:close()
   local cursor = self.core
   if not cursor then return end
   self.count = cursor:scanned()
+  self.ended = cursor
   self.core = nil
   cursor:close()
 end
@@ -58,6 +59,11 @@ end
 function Query:scanned()
   if self.core then self.count = self.core:scanned() end
   return self.count
+end
+
+-- How it was found, so far: docs/lua.md.
+function Query:explain()
+  return (self.core or self.ended):explain()
 end
 
 Query.__close = Query.close
@@ -83,14 +89,14 @@ function query.new(log, given, options, level)
     Query)
 end
 
--- How many events the filter finds and 'where' keeps; limit, after and order do not matter.
--- Returns nil, message, code if they could not all be read; what 'where' throws is thrown on.
-function query.count(log, plain, where)
-  plain.limit, plain.after, plain.order = nil, nil, nil
+-- Visit the records that the filter finds and 'where' keeps, at most 'limit' of them (nil: all).
+-- Returns the cursor, or nil, message, code if they could not all be read; what 'where' and
+-- 'visit' throw is thrown on.
+function query.each(log, plain, where, visit, limit)
+  if where or limit == 0 then plain.limit = nil end
   local cursor, message, code = log:cursor(plain)
   if not cursor then return nil, message, code end
-  local count = 0
-  while true do
+  while limit ~= 0 do
     local good, record = pcall(cursor.next, cursor)
     if not good then
       -- A cursor throws a text without a code; counting meets the same fault and has one.
@@ -99,9 +105,23 @@ function query.count(log, plain, where)
       if not code and record:find("memory", 1, true) then code = "no_memory" end
       return nil, message or record, code or "corrupt"
     end
-    if not record then return count end
-    if where(record) then count = count + 1 end
+    if not record then break end
+    if not where or where(record) then
+      visit(record)
+      limit = limit and limit - 1
+    end
   end
+  return cursor
+end
+
+-- How many events the filter finds and 'where' keeps, and the cursor that found them; limit,
+-- after and order do not matter.
+function query.count(log, plain, where)
+  local count = 0
+  plain.limit, plain.after, plain.order = nil, nil, nil
+  local cursor, message, code = query.each(log, plain, where, function() count = count + 1 end)
+  if not cursor then return nil, message, code end
+  return count, cursor
 end
 
 return query

@@ -7,8 +7,17 @@ local terminal = require("trail.cli.terminal")
 
 local facts = {}
 
--- A value is a text, an integer, a boolean, or a head { seq, event_hash }.
-local function as_json(value)
+-- A value is a text, a number, a boolean, a head { seq, event_hash }, or a list { list = ... } of
+-- values: texts, or tables { text = for people, json = for programs }.
+local as_json, as_text
+
+function as_json(value)
+  if type(value) == "table" and value.list then
+    local parts = {}
+    for index, item in ipairs(value.list) do parts[index] = as_json(item) end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  if type(value) == "table" and value.json then return value.json end
   if type(value) == "table" then
     return ('{"seq":%d,"event_hash":%s}'):format(value.seq, escape.json(value.event_hash))
   end
@@ -16,7 +25,13 @@ local function as_json(value)
   return tostring(value)
 end
 
-local function as_text(value)
+function as_text(value)
+  if type(value) == "table" and value.list then
+    local parts = {}
+    for index, item in ipairs(value.list) do parts[index] = as_text(item) end
+    return #parts == 0 and "none" or table.concat(parts, ", ")
+  end
+  if type(value) == "table" and value.text then return escape.text(value.text) end
   if type(value) == "table" then return ("%d:%s"):format(value.seq, value.event_hash) end
   return escape.text(tostring(value))
 end

@@ -12,10 +12,12 @@ local COMMANDS = {
   { "import", "store many events from files" },
   { "log", "print events" },
   { "show", "print one event with everything known of it" },
-  { "count", "count events" },
+  { "count", "count events, also by time or by value" },
+  { "top", "show which values of a field occur most" },
   { "verify", "recompute every hash, name what is wrong" },
   { "export", "write events with the bytes that prove them" },
-  { "stat", "show id, head, sizes of a trail" },
+  { "stat", "show id, head, sizes, index of a trail" },
+  { "reindex", "bring the index up to the last event" },
   { "help", "show how a command is used" },
 }
 
@@ -26,7 +28,7 @@ A trail is a directory. Try:
   trail log audit.trail --user alice --since "7 days ago"
   trail verify audit.trail
 
-Exit codes: 0 ok; 1 nothing matched (log, show, count); 2 wrong usage; 3 verification failed;
+Exit codes: 0 ok; 1 nothing matched (log, show, count, top); 2 wrong usage; 3 verification failed;
 4 the trail is missing, locked, unreadable or damaged, or init finds something there already;
 5 input or output failed, the trail is full, or an event was refused; 130 interrupted.]]
 

@@ -2,6 +2,8 @@
 -- Level: cli; requires the terminal, the store and the shared flags.
 -- SPDX-License-Identifier: MIT
 
+local explain = require("trail.cli.explain")
+local follow = require("trail.cli.follow")
 local options = require("trail.cli.options")
 local store = require("trail.cli.store")
 local terminal = require("trail.cli.terminal")
@@ -10,7 +12,9 @@ local terminal = require("trail.cli.terminal")
 local SHOWN_ON_TERMINAL = 50
 
 local log_command = {
-  usage = "Usage: trail log DIR [filters] [-n N] [-r] [--after SEQ] [-o FORMAT] [--fields A,B]",
+  usage = "Usage: trail log DIR [filters] [-n N] [-r] [--after SEQ] [-o FORMAT] [--fields A,B]\n"
+    .. "       trail log DIR -f [filters] [-n N | --after SEQ] [-o FORMAT]\n"
+    .. "       trail log DIR --explain [filters] [-n N] [-o FORMAT]",
   description = "Print events, the newest last.",
   epilog = options.FILTER_HELP .. [[
 
@@ -19,12 +23,19 @@ On a terminal the newest 50 are shown as a table that fits its width; -n N shows
 events are printed as JSON Lines, oldest first. -n N without --after means the newest N; with
 --after SEQ the N that follow event SEQ in the order asked for, so that pages can be read.
 
-Exit code: 1 if no event matches.
+-f prints the newest 10 (-n N: N; --after SEQ: all behind event SEQ), and then every new event as it
+is stored, by whatever process, until Ctrl-C, or until nobody reads the output any more.
+
+--explain prints no event, but how they were found: what was looked up in the index, how many
+entries were read, in which time.
+
+Exit code: 1 if no event matches; 0 with -f, also after Ctrl-C, and with --explain.
 
 Examples:
   trail log audit.trail --user alice --since "7 days ago"
   trail log audit.trail --type auth_attempt --result failure -n 20 -r
   trail log audit.trail --where 'details.gold and details.gold > 100' -o csv > trades.csv
+  trail log audit.trail -f --result failure --details region="eu-*"
   trail log audit.trail --not-result success --fields timestamp,user_id,result_error]],
 }
 
@@ -33,6 +44,8 @@ function log_command.define(command)
   options.add_filters(command)
   command:option("--number"):hidden_name("-n"):argname("N"):description("at most N events (-n)")
   command:flag("-r --reverse"):description("newest first")
+  command:flag("-f --follow"):description("go on with new events as they come")
+  explain.add_flag(command)
   command:option("--after"):argname("SEQ"):description("go on behind this event")
   options.add_output(command, { "table", "jsonl", "json", "csv", "line" })
   options.add_fields(command)
@@ -72,9 +85,38 @@ local function print_stream(found, writer, peek)
   return count, false
 end
 
+local function refuse_together(args, flag, other)
+  if args[other] then
+    terminal.fail(terminal.USAGE, "%s and --%s exclude each other", flag, other)
+  end
+end
+
+local function run_follow(args, filter, condition)
+  for _, other in ipairs({ "reverse", "explain" }) do refuse_together(args, "--follow", other) end
+  if args.number then refuse_together(args, "--number with --follow", "after") end
+  if args.output == "json" then
+    terminal.fail(terminal.USAGE, "--follow has no end, as json needs; use jsonl")
+  end
+  filter.limit = args.number and options.number("--number", args.number, 0)
+  filter.after = args.after and options.number("--after", args.after, 1)
+  local log = store.open(args.dir)
+  local code = follow.run(log, filter, options.writer(args, "table"))
+  log:close()
+  if condition then condition.report() end
+  return code
+end
+
 function log_command.run(args)
   local filter, condition = options.filter(args)
+  if args.follow then return run_follow(args, filter, condition) end
   local turned, peek = plan(args, filter)
+  if args.explain then
+    local log = store.open(args.dir)
+    local code = explain.query(log, filter, args)
+    log:close()
+    if condition then condition.report() end
+    return code
+  end
   local writer = options.writer(args, "table")
   local log = store.open(args.dir)
   local found = store.query(log, filter, { details = "text" })

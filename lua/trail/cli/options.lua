@@ -1,10 +1,11 @@
 -- options.lua - the flags that several commands share: filters, outputs; and what they mean.
--- Level: cli; requires the terminal, trail.time, trail.format and trail.cli.where.
+-- Level: cli; requires the terminal, trail, trail.time, trail.format, trail.cli.where.
 -- SPDX-License-Identifier: MIT
 
 local format = require("trail.format")
 local terminal = require("trail.cli.terminal")
 local time = require("trail.time")
+local trail = require("trail")
 local where = require("trail.cli.where")
 
 local options = {}
@@ -42,6 +43,10 @@ function options.add_filters(command)
     command:option("--not-" .. match[1]):count("*"):argname(match[3])
       :target(target(match[1], true)):hidden(true)
   end
+  add(command:option("--details"):count("*"):argname("PATH=VALUE"):target("match_details")
+    :description("what stands at a path in details: region=eu, actor.name=\"svc-*\", gold=500"))
+  command:option("--not-details"):count("*"):argname("PATH=VALUE"):target("not_details")
+    :hidden(true)
   add(command:option("--since"):hidden_name("-S"):argname("TIME")
     :description("happened at or after: \"2 hours ago\", yesterday, 2026-11-24, 10:30 ... (-S)"))
   add(command:option("--until"):hidden_name("-U"):argname("TIME")
@@ -55,8 +60,10 @@ function options.add_filters(command)
 end
 
 options.FILTER_HELP = [[
-The flags from --user to --id, and --seq, may be given several times and then mean any of the
+The flags from --user to --details, and --seq, may be given several times and then mean any of the
 values. Each has a twin that excludes: --not-user ID, --not-type TYPE, --not-seq A..B ...
+A value that ends in * stands for all that begin so ("svc-*"); two stars are one real star at the
+end. Not for --id and --result. --details gold=500 finds the number and the text.
 Several --where must all be true. --since and --until are given once. Different flags must all
 hold. Times are UTC unless they name a zone (2026-11-24T10:00:00+01:00).]]
 
@@ -65,6 +72,8 @@ for _, match in ipairs(MATCHES) do FLAG_OF[match[2]] = "--" .. match[1] end
 
 -- What the engine says of a key of a filter, said of the flag.
 function options.in_flags(message)
+  message = message:gsub("^filter 'details%.(.-)': value", "--details %1")
+  message = message:gsub("^filter 'details%.(.-)'", "--details %1")
   return (message:gsub("^filter '([%w_]+)'", FLAG_OF))
 end
 
@@ -133,7 +142,7 @@ end
 
 local function check_values(flag, field, values)
   for _, value in ipairs(values) do
-    if field == "id" and not value:match("^%x+%-%x+%-%x+%-%x+%-%x+$") then
+    if field == "id" and value:sub(-1) ~= "*" and not value:match("^%x+%-%x+%-%x+%-%x+%-%x+$") then
       terminal.fail(terminal.USAGE, "--%s wants a UUID, not '%s'", flag, value)
     end
   end
@@ -153,12 +162,48 @@ local function add_match(filter, args, flag, field)
   end
 end
 
+-- The values that VALUE stands for: the text, and what it is as JSON if that is a number, true or
+-- false.
+local function detail_values(text)
+  local value = not text:find("%s") and trail.decode(text)
+  if type(value) == "number" or text == "true" or text == "false" then return { value, text } end
+  return { text }
+end
+
+-- Put the conditions of --details or --not-details into a table of path → list of values.
+local function read_details(flag, words)
+  local found = {}
+  for _, word in ipairs(words or {}) do
+    local path, text = word:match("^([^=]+)=(.*)$")
+    if not path then
+      terminal.fail(terminal.USAGE, "%s wants PATH=VALUE, such as region=eu, not '%s'", flag, word)
+    end
+    local key = path:match("^details%.") and path or "details." .. path
+    found[key] = found[key] or {}
+    for _, value in ipairs(detail_values(text)) do table.insert(found[key], value) end
+  end
+  return found
+end
+
+local function add_details(filter, args)
+  for key, values in pairs(read_details("--details", args.match_details)) do
+    filter[key] = values
+  end
+  for key, values in pairs(read_details("--not-details", args.not_details)) do
+    if filter[key] then
+      terminal.fail(terminal.USAGE, "--details and --not-details exclude each other for one path")
+    end
+    filter[key] = { ["not"] = values }
+  end
+end
+
 -- The filter that the flags describe, and the condition of --where (or nil) that is in it.
 function options.filter(args)
   local filter = {}
   for _, match in ipairs(MATCHES) do
     add_match(filter, args, match[1], match[2])
   end
+  add_details(filter, args)
   if args.since then filter.since = instant("--since", args.since) end
   if args["until"] then filter["until"] = instant("--until", args["until"]) end
   filter.seq = seq_ranges(args)
@@ -221,6 +266,7 @@ function options.writer(args, default, out)
     color = kind == "table" and terminal.wants_color(args.color or "auto"),
     char_width = terminal.char_width,
     csv_raw = args.csv_raw,
+    endless = args.follow,
   })
 end
 
@@ -236,6 +282,8 @@ function options.filter_words(args)
     add(match[1], args[target(match[1])] or {})
     add("not-" .. match[1], args[target(match[1], true)] or {})
   end
+  add("details", args.match_details or {})
+  add("not-details", args.not_details or {})
   for _, flag in ipairs({ "since", "until" }) do
     -- "7 days ago" would mean something else tomorrow.
     if args[flag] then add(flag, time.format(instant("--" .. flag, args[flag]))) end

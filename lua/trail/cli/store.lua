@@ -34,9 +34,11 @@ function store.fail_open(dir, message, status)
 end
 
 -- A log that exists, for reading; or for appending too. Ends the command if it cannot be opened.
-function store.open(dir, writable)
+-- 'indexing' (default: in the background) is for what is appended.
+function store.open(dir, writable, indexing)
   guard(dir)
-  local log, message, status = trail.open(dir, { create = false, read_only = not writable })
+  local log, message, status = trail.open(dir, { create = false, read_only = not writable,
+    indexing = indexing })
   if not log then store.fail_open(dir, message, status) end
   return log
 end
@@ -44,7 +46,7 @@ end
 -- What the engine calls an option of a new trail, and the flag that gave it.
 local FLAG_OF = {
   { "^field 'origin'", "--origin" }, { "^open: size_max", "--size-max" },
-  { "^open: map_size", "--map-size" },
+  { "^open: map_size", "--map-size" }, { "^open: index_paths?", "--index" },
 }
 
 -- A new one.

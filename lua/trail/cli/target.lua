@@ -12,7 +12,7 @@ local target = {}
 
 -- ---- what is there --------------------------------------------------------------------------
 
-local OWN_FILES = { "log.mdb", "log.mdb-lock", "log.mdb-gate" }
+local OWN_FILES = { "log.mdb", "log.mdb-lock", "log.mdb-gate", "index.mdb", "index.mdb-lock" }
 
 -- Is it a file of the trail, also by another name, or in its directory or one below it?
 -- Files and directories are compared, not their names.

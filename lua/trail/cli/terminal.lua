@@ -59,6 +59,22 @@ end
 
 terminal.char_width = host.char_width
 
+-- How wide a drawing may be: as the terminal, or as COLUMNS says; nil: there is none to draw on.
+function terminal.drawing_width()
+  local columns = os.getenv("COLUMNS")
+  if host.isatty(1) or (columns and columns ~= "") then return host.width() end
+  return nil
+end
+
+-- Does the user's locale say that the terminal shows more than ASCII?
+function terminal.is_utf8()
+  for _, name in ipairs({ "LC_ALL", "LC_CTYPE", "LANG" }) do
+    local value = os.getenv(name)
+    if value and value ~= "" then return value:lower():find("utf%-?8") ~= nil end
+  end
+  return false
+end
+
 -- 'when' is always, never or auto.
 function terminal.wants_color(when)
   if when == "always" then return true end
