@@ -9,7 +9,7 @@
 
 enum {
     TERM_IN_KEY_MAX = 400,
-    TIMES_MAX = TRAIL__BLOCK_LEN,
+    TIMES_MAX = TRAIL__TIMES_LEN,
     TIMES_HEAD_LEN = 1 + 9 + 3,
     POSTING_HEADS_LEN = 3 + 3 + 5 + 5 + 5
 };
@@ -82,6 +82,27 @@ void trail__block_open(trail__block_reader *reader, trail_text block)
     reader->term_len = 0;
 }
 
+/* The short forms, which nearly all are, without a call: a search reads half a block. */
+static inline uint64_t read_uint(trail__reader *r)
+{
+    if (!r->bad && r->at < r->end && *r->at < 24) {
+        return *r->at++;
+    }
+    return trail__read_uint(r);
+}
+
+static inline trail_text read_bytes(trail__reader *r)
+{
+    if (!r->bad && r->at < r->end && *r->at >= 0x40 && *r->at < 0x40 + 24 &&
+        *r->at - 0x40 < r->end - r->at) {
+        trail_text bytes = { (const char *)r->at + 1, (size_t)(*r->at - 0x40) };
+
+        r->at += 1 + bytes.len;
+        return bytes;
+    }
+    return trail__read_some_bytes(r);
+}
+
 trail_status trail__block_next(trail__block_reader *reader, trail_text *term_out,
                                trail__posting *posting_out)
 {
@@ -95,11 +116,11 @@ trail_status trail__block_next(trail__block_reader *reader, trail_text *term_out
     if (r->at == r->end) {
         return TRAIL_NOT_FOUND;
     }
-    shared = trail__read_uint(r);
-    suffix = trail__read_some_bytes(r);
-    window = trail__read_uint(r);
-    count = trail__read_uint(r);
-    data = trail__read_some_bytes(r);
+    shared = read_uint(r);
+    suffix = read_bytes(r);
+    window = read_uint(r);
+    count = read_uint(r);
+    data = read_bytes(r);
     if (r->bad || shared > reader->term_len ||
         suffix.len > TRAIL__TERM_LEN_MAX - shared || window > UINT16_MAX ||
         count / 2 == 0 || count / 2 > TRAIL__WINDOW ||
@@ -203,7 +224,7 @@ static trail_status emit_times(trail__block_writer *writer, trail_error *err)
                         .end = writer->bytes + TRAIL__BLOCK_LEN_MAX };
     unsigned width = width_of(writer->time_min, writer->time_max);
     size_t len = 0;
-    uint8_t data[TRAIL__BLOCK_LEN];
+    uint8_t data[TRAIL__TIMES_LEN];
 
     if (writer->time_count == 0) {
         return TRAIL_OK;
@@ -236,7 +257,7 @@ trail_status trail__block_add_time(trail__block_writer *writer, int64_t time_us,
 
     if (!first && (writer->time_count == TIMES_MAX ||
                    TIMES_HEAD_LEN + (writer->time_count + 1) * width_of(least, most) >
-                       TRAIL__BLOCK_LEN)) {
+                       TRAIL__TIMES_LEN)) {
         status = emit_times(writer, err);
         least = time_us;
         most = time_us;

@@ -10,7 +10,7 @@
  *   count * 2 + form   how many of them; form 0: a list of 16-bit numbers, 1: a bitmap
  *   data               least significant byte and bit first
  *
- * A block takes a page of the file, or a little more if one posting is longer than that. Its key
+ * A block takes a quarter of a page, or more if one posting is longer than that. Its key
  * is the number of the segment, the field, just enough of its first term to tell it from the one
  * before, a zero byte, and the number of the block.
  *
@@ -25,8 +25,10 @@
 #include "terms.h"
 
 enum {
-    TRAIL__BLOCK_LEN = 4064, /* with LMDB's page head just a page */
-    TRAIL__BLOCK_LEN_MAX = TRAIL__BLOCK_LEN + TRAIL__WINDOW / 8 + 2 * TRAIL__TERM_LEN_MAX,
+    TRAIL__BLOCK_LEN =
+        950, /* of terms: four in a page, and half of one is read to find a term */
+    TRAIL__TIMES_LEN = 4064, /* of times: with LMDB's page head just a page */
+    TRAIL__BLOCK_LEN_MAX = TRAIL__TIMES_LEN + TRAIL__WINDOW / 8 + 2 * TRAIL__TERM_LEN_MAX,
     TRAIL__BLOCK_KEY_MAX = 8 + 1 + 400 + 1 + 4
 };
 
@@ -99,7 +101,7 @@ typedef struct trail__block_writer {
     size_t term_len;
     uint32_t time_offset; /* the first of the times that wait */
     size_t time_count;
-    int64_t times[TRAIL__BLOCK_LEN];
+    int64_t times[TRAIL__TIMES_LEN];
     int64_t time_min;
     int64_t time_max;
     uint8_t bytes[TRAIL__BLOCK_LEN_MAX];

@@ -67,7 +67,7 @@ static trail_status copy_times(trail__merge *merge, size_t len_max, trail_error 
             trail__postings_times(merge->txn, input->number, offset, &first, &times, err);
         if (status == TRAIL_OK) {
             /* Taken out first: writing may move the page. */
-            int64_t taken[TRAIL__BLOCK_LEN];
+            int64_t taken[TRAIL__TIMES_LEN];
             size_t count = 0;
 
             for (size_t i = offset - first; i < times.count && offset + count < span_in;

@@ -153,8 +153,9 @@ static trail_status next_page(trail__query *query, trail_error *err)
     } else if (status != TRAIL_OK && err != NULL) {
         *err = query->failure;
     }
-    if (query->page_records < PAGE_RECORDS_MAX) {
-        query->page_records *= 2;
+    query->page_records *= 2;
+    if (query->page_records > PAGE_RECORDS_MAX) {
+        query->page_records = PAGE_RECORDS_MAX;
     }
     query->walk.explain.time_us += trail__clock_steady_us() - begun_us;
     return status;
@@ -198,6 +199,10 @@ trail_status trail__query_open(trail__query **query_out, trail__log *log,
     }
     bounds = trail__filter_bounds(query->filter);
     query->left = bounds->limit > 0 ? bounds->limit : UINT64_MAX;
+    if (bounds->limit > 0) { /* nobody will ask for fewer */
+        query->page_records =
+            bounds->limit < PAGE_RECORDS_MAX ? (size_t)bounds->limit : PAGE_RECORDS_MAX;
+    }
     trail__walk_init(&query->walk, &query->plan, query->filter);
     query->walk.explain.time_us = trail__clock_steady_us() - begun_us;
     *query_out = query;

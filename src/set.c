@@ -46,12 +46,23 @@ static bool has_bit(const uint64_t *bits, uint32_t offset)
     return (bits[offset / 64] >> (offset % 64) & 1) != 0;
 }
 
+/* A library for every processor cannot use the instruction, and the compiler would call a slow
+ * function instead. */
+static uint32_t count_word(uint64_t word)
+{
+    word -= word >> 1 & UINT64_C(0x5555555555555555);
+    word = (word & UINT64_C(0x3333333333333333)) +
+           (word >> 2 & UINT64_C(0x3333333333333333));
+    word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (uint32_t)(word * UINT64_C(0x0101010101010101) >> 56);
+}
+
 static uint32_t count_bits(const uint64_t *bits)
 {
     uint32_t count = 0;
 
     for (size_t i = 0; i < WORDS; i++) {
-        count += (uint32_t)__builtin_popcountll(bits[i]);
+        count += count_word(bits[i]);
     }
     return count;
 }
@@ -78,6 +89,11 @@ static bool make_bits(trail__window *w)
     return true;
 }
 
+static uint32_t exact_count(const trail__window *w)
+{
+    return w->bits == NULL || w->counted ? w->count : count_bits(w->bits);
+}
+
 static uint16_t load_u16(const uint8_t *data)
 {
     return (uint16_t)(data[0] | data[1] << 8);
@@ -87,6 +103,12 @@ static uint64_t load_word(const uint8_t *data, size_t len)
 {
     uint64_t word = 0;
 
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (len == 8) {
+        memcpy(&word, data, 8);
+        return word;
+    }
+#endif
     for (size_t i = 0; i < len; i++) {
         word |= (uint64_t)data[i] << (8 * i);
     }
@@ -157,20 +179,21 @@ trail_status trail__set_add_list(trail__set *set, size_t window, const uint8_t *
     for (size_t i = 0; i < count; i++) {
         uint32_t offset = load_u16(data + 2 * i);
 
-        w->count += !has_bit(w->bits, offset);
         w->bits[offset / 64] |= UINT64_C(1) << (offset % 64);
     }
+    w->count += (uint32_t)count;
+    w->counted = false;
     return TRAIL_OK;
 }
 
 trail_status trail__set_add_bits(trail__set *set, size_t window, const uint8_t *data,
                                  size_t len, size_t count)
 {
-    uint32_t met = 0;
     trail__window *w;
     uint32_t span;
 
-    if (window >= set->window_count || len == 0 || len > TRAIL__WINDOW / 8) {
+    if (window >= set->window_count || len == 0 || len > TRAIL__WINDOW / 8 ||
+        count == 0 || count > 8 * len) {
         return TRAIL_CORRUPT;
     }
     span = window_span(set, window);
@@ -183,13 +206,11 @@ trail_status trail__set_add_bits(trail__set *set, size_t window, const uint8_t *
         return TRAIL_NO_MEMORY;
     }
     for (size_t at = 0; at < len; at += 8) {
-        uint64_t word = load_word(data + at, len - at < 8 ? len - at : 8);
-
-        met += (uint32_t)__builtin_popcountll(word);
-        w->bits[at / 8] |= word;
+        w->bits[at / 8] |= load_word(data + at, len - at < 8 ? len - at : 8);
     }
-    w->count = w->count == 0 ? met : count_bits(w->bits);
-    return met == count ? TRAIL_OK : TRAIL_CORRUPT;
+    w->count += (uint32_t)count;
+    w->counted = false;
+    return TRAIL_OK;
 }
 
 /* The bits of one word from first to last, both within the window. */
@@ -224,7 +245,8 @@ bool trail__set_add_range(trail__set *set, uint32_t first, uint32_t last)
         for (size_t word = low / 64; word <= high / 64; word++) {
             w->bits[word] |= word_mask(word, low, high);
         }
-        w->count = count_bits(w->bits);
+        w->count += high - low + 1;
+        w->counted = false;
     }
     return true;
 }
@@ -296,7 +318,7 @@ bool trail__set_and(trail__set *a, const trail__set *b)
             for (size_t word = 0; word < WORDS; word++) {
                 left->bits[word] &= right->bits[word];
             }
-            left->count = count_bits(left->bits);
+            left->counted = false;
         }
     }
     return true;
@@ -322,7 +344,7 @@ void trail__set_minus(trail__set *a, const trail__set *b)
         for (size_t word = 0; right->bits != NULL && word < WORDS; word++) {
             left->bits[word] &= ~right->bits[word];
         }
-        left->count = count_bits(left->bits);
+        left->counted = false;
     }
 }
 
@@ -335,10 +357,10 @@ static void keep_bits(trail__window *w, uint32_t base,
 
             if (!keep(context, base + offset)) {
                 w->bits[word] &= ~(UINT64_C(1) << (offset % 64));
-                w->count--;
             }
         }
     }
+    w->counted = false;
 }
 
 void trail__set_keep(trail__set *set, bool (*keep)(void *context, uint32_t offset),
@@ -369,7 +391,7 @@ uint64_t trail__set_count(const trail__set *set)
     uint64_t count = 0;
 
     for (size_t i = 0; i < set->window_count; i++) {
-        count += set->windows[i].count;
+        count += exact_count(&set->windows[i]);
     }
     return count;
 }
@@ -418,7 +440,7 @@ uint32_t trail__set_common_bits(const trail__set *set, size_t window, const uint
     for (size_t at = 0; w->bits != NULL && at < len && at < TRAIL__WINDOW / 8; at += 8) {
         uint64_t word = load_word(data + at, len - at < 8 ? len - at : 8);
 
-        common += (uint32_t)__builtin_popcountll(word & w->bits[at / 8]);
+        common += count_word(word & w->bits[at / 8]);
     }
     return common;
 }

@@ -15,8 +15,9 @@
 #define TRAIL__SET_SPAN_MAX (UINT32_C(1) << 24)
 
 typedef struct trail__window {
-    uint32_t count; /* offsets in it */
+    uint32_t count; /* offsets in it; of bits: 0 if there are surely none */
     uint32_t room;  /* of the list */
+    bool counted;   /* of bits: count is exact */
     uint16_t *list; /* ascending; NULL if there are bits */
     uint64_t *bits; /* TRAIL__WINDOW of them; NULL if there is a list */
 } trail__window;
