@@ -1,0 +1,638 @@
+/* compare.c - do index and log say the same, both ways.
+ * Level 6: may include levels 0-5, report.
+ * SPDX-License-Identifier: MIT
+ */
+#include "compare.h"
+
+#include "error.h"
+#include "fault.h"
+#include "hash.h"
+#include "postings.h"
+#include "report.h"
+#include "segment.h"
+#include "term_table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CELL = 4096 };
+
+struct trail__compare {
+    trail__index index;
+    trail__view view;
+    uint64_t keys[3];
+    uint64_t seq_last; /* the index has come so far */
+    size_t cell_count;
+    trail__sums *cells;  /* of the index, then of both */
+    trail__sums total;   /* of the index */
+    trail_error damaged; /* the index cannot be read to its end: why */
+};
+
+void trail__sums_join(trail__sums *to, const trail__sums *from)
+{
+    to->sums[0] += from->sums[0];
+    to->sums[1] += from->sums[1];
+}
+
+/* ---- sums ------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t hash_term(const trail__compare *c, unsigned field, trail_text term)
+{
+    uint64_t hash = c->keys[0] ^ field;
+    size_t at = 0;
+    uint64_t word;
+
+    for (; at + 8 <= term.len; at += 8) {
+        memcpy(&word, term.data + at, 8);
+        hash = mix(hash ^ word, UINT64_C(0x9e3779b97f4a7c15));
+    }
+    word = 0;
+    memcpy(&word, term.data + at, term.len - at);
+    return mix(hash ^ word, UINT64_C(0xd6e8feb86659fd93) ^ term.len);
+}
+
+/* One term at one seq; 'sign' 1 or -1. */
+static void sum(const trail__compare *c, trail__sums *to, uint64_t hash, uint64_t seq,
+                uint64_t sign)
+{
+    for (int i = 0; i < 2; i++) {
+        uint64_t value = mix(hash ^ seq * UINT64_C(0x9e3779b97f4a7c15), c->keys[1 + i]);
+
+        to->sums[i] += value * sign;
+    }
+}
+
+static void sum_time(const trail__compare *c, trail__sums *to, int64_t time_us,
+                     uint64_t seq, uint64_t sign)
+{
+    sum(c, to, mix((uint64_t)time_us ^ c->keys[0], c->keys[1]), seq, sign);
+}
+
+/* Those in details are gathered first: an array may hold a value twice. */
+typedef struct adding {
+    const trail__compare *c;
+    trail__sums *to;
+    uint64_t seq;
+    uint64_t *hashes;
+    size_t count;
+    size_t room;
+} adding;
+
+static trail_status add_term(void *context, unsigned field, trail_text term)
+{
+    adding *a = context;
+    uint64_t hash;
+
+    if (term.len > TRAIL__TERM_LEN_MAX) {
+        term.len = TRAIL__TERM_LEN_MAX;
+    }
+    if (term.len == 0 || memchr(term.data, '\0', term.len) != NULL) {
+        return TRAIL_OK;
+    }
+    hash = hash_term(a->c, field, term);
+    if (field < TRAIL__TERM_FIELD_PATHS) {
+        sum(a->c, a->to, hash, a->seq, 1);
+    } else if (trail__reserve(&a->hashes, &a->room, a->count + 1, sizeof hash)) {
+        a->hashes[a->count++] = hash;
+    } else {
+        return TRAIL_NO_MEMORY;
+    }
+    return TRAIL_OK;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+static trail__sums *cell_of(const trail__compare *c, uint64_t seq)
+{
+    return &c->cells[(seq - 1) / CELL];
+}
+
+trail_status trail__compare_add(const trail__compare *compare, const trail_record *record,
+                                trail__sums *to, trail_error *err)
+{
+    adding a = { .c = compare, .to = to, .seq = record->seq };
+    trail_status status;
+
+    if (record->seq > compare->seq_last) {
+        return TRAIL_OK;
+    }
+    sum_time(compare, to, record->event.timestamp_us, record->seq, 1);
+    status = trail__terms_of(&record->event, &compare->index.paths, add_term, &a, NULL);
+    if (a.count > 0) {
+        qsort(a.hashes, a.count, sizeof a.hashes[0], by_number);
+    }
+    for (size_t i = 0; i < a.count; i++) {
+        if (i == 0 || a.hashes[i] != a.hashes[i - 1]) {
+            sum(compare, to, a.hashes[i], record->seq, 1);
+        }
+    }
+    trail__free(a.hashes);
+    return status == TRAIL_OK
+               ? status
+               : trail__error(err, status, "no memory to compare with the index");
+}
+
+/* ---- the index's side ------------------------------------------------------------- */
+
+/* Each offset of a posting, ascending. */
+typedef bool meet_offset(void *context, uint32_t offset);
+
+static bool each_offset(const trail__posting *p, meet_offset *meet, void *context)
+{
+    uint32_t base = p->window * TRAIL__WINDOW;
+    bool good = true;
+
+    for (uint32_t i = 0; !p->is_bits && i < p->count && good; i++) {
+        good = meet(context, base + p->data[2 * i] + ((uint32_t)p->data[2 * i + 1] << 8));
+    }
+    for (uint32_t at = 0; p->is_bits && at < p->len && good; at++) {
+        for (unsigned bit = 0; bit < 8 && good; bit++) {
+            if ((p->data[at] >> bit & 1) != 0) {
+                good = meet(context, base + at * 8 + bit);
+            }
+        }
+    }
+    return good;
+}
+
+typedef struct taking {
+    trail__compare *c;
+    const trail__segment *segment;
+    uint64_t hash;
+    uint32_t count;
+} taking;
+
+static bool take_offset(void *context, uint32_t offset)
+{
+    taking *t = context;
+    uint64_t seq = t->segment->seq_first + offset;
+
+    if (seq > t->segment->seq_last) {
+        return false;
+    }
+    sum(t->c, cell_of(t->c, seq), t->hash, seq, UINT64_MAX);
+    t->count++;
+    return true;
+}
+
+static trail_status take_terms(trail__compare *c, const trail__segment *segment,
+                               trail_error *err)
+{
+    taking t = { .c = c, .segment = segment };
+    trail__postings p;
+    trail_status status = trail__postings_open(&p, &c->view.txn, segment->number, 1,
+                                               (trail_text){ "", 0 }, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    while ((status = trail__postings_next(&p, err)) == TRAIL_OK) {
+        t.hash = hash_term(c, p.field, p.term);
+        t.count = 0;
+        if (!each_offset(&p.posting, take_offset, &t) || t.count != p.posting.count) {
+            status = trail__view_damaged(&c->view, "a posting is damaged", err);
+            break;
+        }
+    }
+    trail__postings_close(&p);
+    return status == TRAIL_NOT_FOUND ? TRAIL_OK : status;
+}
+
+/* Also: do the least and the greatest time of the segment's row occur in it? Else a query would
+ * pass it over. */
+static trail_status take_times(trail__compare *c, const trail__segment *segment,
+                               trail_error *err)
+{
+    uint32_t span = (uint32_t)(segment->seq_last - segment->seq_first + 1);
+    int64_t least = INT64_MAX;
+    int64_t most = 0;
+
+    for (uint32_t offset = 0; offset < span;) {
+        trail__times times;
+        uint32_t first;
+        trail_status status = trail__postings_times(&c->view.txn, segment->number, offset,
+                                                    &first, &times, err);
+
+        if (status != TRAIL_OK) {
+            return status;
+        }
+        for (; offset < span && offset - first < times.count; offset++) {
+            int64_t at = trail__times_at(&times, offset - first);
+
+            least = at < least ? at : least;
+            most = at > most ? at : most;
+            sum_time(c, cell_of(c, segment->seq_first + offset), at,
+                     segment->seq_first + offset, UINT64_MAX);
+        }
+    }
+    return least == segment->time_min_us && most == segment->time_max_us
+               ? TRAIL_OK
+               : trail__view_damaged(&c->view, "the times of a segment are wrong", err);
+}
+
+static trail_status take_index(trail__compare *c, trail_error *err)
+{
+    trail_status status = TRAIL_OK;
+
+    for (uint64_t seq = 1; seq <= c->seq_last && status == TRAIL_OK;) {
+        trail__segment segment;
+
+        status = trail__view_segment(&c->view, seq, &segment, err);
+        if (status == TRAIL_OK && segment.seq_first != seq) {
+            status = trail__view_damaged(&c->view, "segments overlap", err);
+        }
+        if (status == TRAIL_OK) {
+            status = take_times(c, &segment, err);
+        }
+        if (status == TRAIL_OK) {
+            status = take_terms(c, &segment, err);
+        }
+        seq = segment.seq_last + 1;
+    }
+    for (size_t i = 0; i < c->cell_count; i++) {
+        trail__sums_join(&c->total, &c->cells[i]);
+    }
+    return status;
+}
+
+/* ---- begin and end ---------------------------------------------------------------- */
+
+/* Is there an index that a query would use? */
+static trail_status find_index(trail__compare *c, trail__log *log, const char *dir,
+                               bool *found_out, trail_error *err)
+{
+    const trail__kv_options options = { .read_only = true };
+    trail__kv_txn txn;
+    trail_status status = trail__index_init(&c->index, log, dir, &options, err);
+
+    *found_out = false;
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    trail__view_begin(&c->view, &c->index);
+    status = trail__kv_begin_read(log->kv, &txn, err);
+    if (status == TRAIL_OK) {
+        *found_out = trail__view_fits(&c->view, &txn) && c->view.state.seq > 0;
+        trail__kv_abort(&txn);
+    }
+    if (status != TRAIL_OK || !*found_out) {
+        trail__view_end(&c->view);
+        trail__index_release(&c->index);
+    }
+    return status;
+}
+
+trail_status trail__compare_begin(trail__compare **compare_out, trail__log *log,
+                                  const char *dir, trail_error *err)
+{
+    trail__compare *c = trail__alloc_zero(sizeof *c);
+    bool found = false;
+    trail_status status;
+
+    *compare_out = NULL;
+    if (c == NULL) {
+        return trail__error(err, TRAIL_NO_MEMORY, "no memory to compare with the index");
+    }
+    status = find_index(c, log, dir, &found, err);
+    if (status != TRAIL_OK || !found) {
+        trail__free(c);
+        return status;
+    }
+    c->seq_last = c->view.state.seq;
+    c->cell_count = (size_t)((c->seq_last - 1) / CELL + 1);
+    c->cells = trail__alloc_zero(c->cell_count * sizeof c->cells[0]);
+    status = c->cells == NULL
+                 ? trail__error(err, TRAIL_NO_MEMORY, "no memory to compare the index")
+                 : trail__random((uint8_t *)c->keys, sizeof c->keys, err);
+    for (int i = 0; i < 3; i++) {
+        c->keys[i] |= 1;
+    }
+    if (status == TRAIL_OK) {
+        status = take_index(c, &c->damaged);
+        if (status != TRAIL_CORRUPT && status != TRAIL_OK && err != NULL) {
+            *err = c->damaged;
+        }
+        status = status == TRAIL_CORRUPT ? TRAIL_OK : status;
+    }
+    if (status != TRAIL_OK) {
+        trail__compare_end(c);
+        return status;
+    }
+    *compare_out = c;
+    return TRAIL_OK;
+}
+
+void trail__compare_end(trail__compare *compare)
+{
+    if (compare != NULL) {
+        trail__view_end(&compare->view);
+        trail__index_release(&compare->index);
+        trail__free(compare->cells);
+        trail__free(compare);
+    }
+}
+
+/* ---- the difference, in words ----------------------------------------------------- */
+
+typedef struct difference {
+    trail__compare *c;
+    const trail__segment *segment;
+    uint64_t first, last;       /* seqs of the cell */
+    trail__segment_maker *made; /* of the log, sorted */
+    uint64_t seq;               /* the first one found; 0: none yet */
+    char text[256];
+    /* While a posting is looked at: what the log has of its term. */
+    unsigned field;
+    trail_text term;
+    const uint16_t *offsets;
+    size_t count;
+} difference;
+
+static void tell(difference *d, uint64_t seq, unsigned field, trail_text term,
+                 const char *what)
+{
+    const char *name = field < TRAIL__TERM_FIELD_PATHS
+                           ? trail_field_name((trail_field)(field - 1))
+                           : d->c->index.path_names[field - TRAIL__TERM_FIELD_PATHS];
+
+    if (d->seq == 0 || seq < d->seq) {
+        d->seq = seq;
+        (void)snprintf(d->text, sizeof d->text, "%s %s '%.*s'", what, name,
+                       (int)(term.len > 100 ? 100 : term.len), term.data);
+    }
+}
+
+static bool log_has(const difference *d, uint64_t seq)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        if (d->first + d->offsets[i] == seq) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool look_at_offset(void *context, uint32_t offset)
+{
+    difference *d = context;
+    uint64_t seq = d->segment->seq_first + offset;
+
+    if (seq >= d->first && seq <= d->last && !log_has(d, seq)) {
+        tell(d, seq, d->field, d->term, "is found under");
+    }
+    return true;
+}
+
+/* What the log has of this term in the cell. */
+static void find_in_log(difference *d)
+{
+    d->count = 0;
+    for (size_t i = 0;; i++) {
+        trail_text term;
+        unsigned field;
+        const uint16_t *offsets;
+        size_t count;
+
+        if (!trail__segment_term(d->made, i, &field, &term, &offsets, &count)) {
+            return;
+        }
+        if (trail__term_compare(field, term, d->field, d->term) == 0) {
+            d->offsets = offsets;
+            d->count = count;
+            return;
+        }
+    }
+}
+
+static bool touches(const difference *d, const trail__posting *p)
+{
+    uint64_t first = d->segment->seq_first + (uint64_t)p->window * TRAIL__WINDOW;
+
+    return first <= d->last && first + TRAIL__WINDOW > d->first;
+}
+
+/* Postings that the log knows nothing of. */
+static trail_status look_for_added(difference *d, trail_error *err)
+{
+    trail__postings p;
+    trail_status status = trail__postings_open(&p, &d->c->view.txn, d->segment->number, 1,
+                                               (trail_text){ "", 0 }, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    while ((status = trail__postings_next(&p, err)) == TRAIL_OK) {
+        if (touches(d, &p.posting)) {
+            d->field = p.field;
+            d->term = p.term;
+            find_in_log(d);
+            (void)each_offset(&p.posting, look_at_offset, d);
+        }
+    }
+    trail__postings_close(&p);
+    return status == TRAIL_NOT_FOUND ? TRAIL_OK : status;
+}
+
+static trail_status gather_term(difference *d, unsigned field, trail_text term,
+                                trail__set *set, trail_error *err)
+{
+    trail__postings p;
+    trail_status status =
+        trail__postings_open(&p, &d->c->view.txn, d->segment->number, field, term, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    while ((status = trail__postings_next(&p, err)) == TRAIL_OK &&
+           trail__term_compare(p.field, p.term, field, term) == 0) {
+        status = trail__posting_add(&p.posting, set);
+        if (status != TRAIL_OK) {
+            break;
+        }
+    }
+    trail__postings_close(&p);
+    return status == TRAIL_NOT_FOUND ? TRAIL_OK : status;
+}
+
+/* Postings of the log that the index does not have. */
+static trail_status look_for_removed(difference *d, trail_error *err)
+{
+    uint32_t span = (uint32_t)(d->segment->seq_last - d->segment->seq_first + 1);
+    trail_status status = TRAIL_OK;
+    trail_text term;
+    unsigned field;
+    const uint16_t *offsets;
+    size_t count;
+
+    for (size_t i = 0; status == TRAIL_OK &&
+                       trail__segment_term(d->made, i, &field, &term, &offsets, &count);
+         i++) {
+        trail__set set = { 0 };
+
+        if (!trail__set_init(&set, span)) {
+            return trail__error(err, TRAIL_NO_MEMORY, "no memory to compare the index");
+        }
+        status = gather_term(d, field, term, &set, err);
+        for (size_t n = 0; status == TRAIL_OK && n < count; n++) {
+            uint64_t seq = d->first + offsets[n];
+            uint32_t wanted = (uint32_t)(seq - d->segment->seq_first);
+            uint32_t found;
+
+            if (!trail__set_up(&set, wanted, &found) || found != wanted) {
+                tell(d, seq, field, term, "is not found under");
+            }
+        }
+        trail__set_release(&set);
+    }
+    return status;
+}
+
+static trail_status gather_log(difference *d, trail_error *err)
+{
+    trail__kv_txn txn;
+    trail_status status = trail__kv_begin_read(d->c->index.log->kv, &txn, err);
+
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    trail__segment_maker_reset(d->made);
+    for (uint64_t seq = d->first; seq <= d->last && status == TRAIL_OK; seq++) {
+        trail_text stored;
+        trail_record record;
+
+        status = trail__log_stored(&txn, seq, &stored, err);
+        if (status == TRAIL_OK && trail__stored_read(stored, &record, NULL) == NULL) {
+            status = trail__segment_add(d->made, &record.event, &d->c->index.paths, err);
+        }
+    }
+    trail__kv_abort(&txn);
+    return status == TRAIL_OK ? trail__segment_sort(d->made, err) : status;
+}
+
+/* The part of a cell that one segment covers. */
+static trail_status look_at(difference *d, const trail__segment *segment, uint64_t first,
+                            uint64_t last, trail_error *err)
+{
+    trail_status status;
+
+    d->segment = segment;
+    d->first = first;
+    d->last = last;
+    status = gather_log(d, err);
+    if (status == TRAIL_OK) {
+        status = look_for_removed(d, err);
+    }
+    return status == TRAIL_OK ? look_for_added(d, err) : status;
+}
+
+static trail_status look_at_cell(difference *d, size_t number, trail_error *err)
+{
+    uint64_t seq = (uint64_t)number * CELL + 1;
+    uint64_t last = seq + CELL - 1;
+    trail_status status = TRAIL_OK;
+
+    last = last < d->c->seq_last ? last : d->c->seq_last;
+    while (seq <= last && status == TRAIL_OK && d->seq == 0) {
+        trail__segment segment;
+
+        status = trail__view_segment(&d->c->view, seq, &segment, err);
+        if (status == TRAIL_OK) {
+            uint64_t end = segment.seq_last < last ? segment.seq_last : last;
+
+            status = look_at(d, &segment, seq, end, err);
+            seq = end + 1;
+        }
+    }
+    return status;
+}
+
+static bool is_even(const trail__sums *s)
+{
+    return s->sums[0] == 0 && s->sums[1] == 0;
+}
+
+/* The log's side once more, cell by cell. */
+static trail_status fill_cells(trail__compare *c, trail_error *err)
+{
+    trail_status status = TRAIL_OK;
+
+    for (uint64_t seq = 1; seq <= c->seq_last && status == TRAIL_OK;) {
+        trail__kv_txn txn;
+
+        status = trail__kv_begin_read(c->index.log->kv, &txn, err);
+        if (status != TRAIL_OK) {
+            return status;
+        }
+        for (uint64_t i = 0; i < CELL && seq <= c->seq_last && status == TRAIL_OK; i++) {
+            trail_text stored;
+            trail_record record;
+
+            status = trail__log_stored(&txn, seq, &stored, err);
+            if (status == TRAIL_OK && trail__stored_read(stored, &record, NULL) == NULL) {
+                status = trail__compare_add(c, &record, cell_of(c, seq), err);
+            }
+            seq++;
+        }
+        trail__kv_abort(&txn);
+    }
+    return status;
+}
+
+trail_status trail__compare_report(trail__compare *compare, const trail__sums *of_log,
+                                   trail_report *report, trail_error *err)
+{
+    difference d = { .c = compare };
+    trail_status status = TRAIL_OK;
+    size_t number = 0;
+
+    report->index_seq = compare->seq_last;
+    if (compare->damaged.status != TRAIL_OK) {
+        trail__report_fault(report, TRAIL_FAULT_INDEX, 0, "%s", compare->damaged.text);
+        return TRAIL_OK;
+    }
+    trail__sums_join(&compare->total, of_log);
+    if (is_even(&compare->total)) {
+        return TRAIL_OK;
+    }
+    status = fill_cells(compare, err);
+    if (status != TRAIL_OK) {
+        return status;
+    }
+    while (number < compare->cell_count && is_even(&compare->cells[number])) {
+        number++;
+    }
+    if (number == compare->cell_count) {
+        return TRAIL_OK;
+    }
+    status = trail__segment_maker_new(&d.made, err);
+    if (status == TRAIL_OK) {
+        status = look_at_cell(&d, number, err);
+    }
+    if (status == TRAIL_OK || status == TRAIL_CORRUPT) {
+        uint64_t seq = d.seq > 0 ? d.seq : (uint64_t)number * CELL + 1;
+
+        trail__report_fault(report, TRAIL_FAULT_INDEX, seq,
+                            "index: entry %" PRIu64 " %s; trail reindex mends it", seq,
+                            d.seq > 0 ? d.text
+                                      : "or one after it has another time there");
+        status = TRAIL_OK;
+    }
+    trail__segment_maker_free(d.made);
+    return status;
+}
