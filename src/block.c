@@ -148,6 +148,25 @@ trail_status trail__posting_add(const trail__posting *posting, trail__set *set)
                : trail__set_add_list(set, posting->window, posting->data, posting->count);
 }
 
+bool trail__posting_each(const trail__posting *p,
+                         bool (*meet)(void *context, uint32_t offset), void *context)
+{
+    uint32_t base = p->window * TRAIL__WINDOW;
+    bool good = true;
+
+    for (uint32_t i = 0; !p->is_bits && i < p->count && good; i++) {
+        good = meet(context, base + p->data[2 * i] + ((uint32_t)p->data[2 * i + 1] << 8));
+    }
+    for (uint32_t at = 0; p->is_bits && at < p->len && good; at++) {
+        for (unsigned bit = 0; bit < 8 && good; bit++) {
+            if ((p->data[at] >> bit & 1) != 0) {
+                good = meet(context, base + at * 8 + bit);
+            }
+        }
+    }
+    return good;
+}
+
 bool trail__times_open(trail__times *times, trail_text chunk)
 {
     trail__reader r = trail__reader_of(chunk.data, chunk.len);

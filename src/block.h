@@ -73,6 +73,10 @@ trail_status trail__block_next(trail__block_reader *reader, trail_text *term_out
 /* Add a posting to a set of the segment. TRAIL_CORRUPT without a message, TRAIL_NO_MEMORY. */
 trail_status trail__posting_add(const trail__posting *posting, trail__set *set);
 
+/* Each offset in the segment, ascending; 'meet' returns false to stop. */
+bool trail__posting_each(const trail__posting *p,
+                         bool (*meet)(void *context, uint32_t offset), void *context);
+
 typedef struct trail__times {
     unsigned width;
     int64_t least_us;
