@@ -385,6 +385,8 @@ end
 -- Specs are lists of cases: longer, and as wide as .luacheckrc allows.
 local function limits_of(path)
   if path:match "^spec/.*%.lua$" then return 700, 120 end
+  -- The one public header has all that the library offers.
+  if path == "src/trail.h" then return 800, 100 end
   return 600, 100
 end
 

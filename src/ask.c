@@ -250,7 +250,7 @@ static trail_status maintain(trail *t, const trail_maintain_options *options,
         if (status != TRAIL_OK) {
             return status;
         }
-        status = trail__build_step(build, true, anew, &more, err);
+        status = trail__build_step(build, TRAIL__EFFORT_ALL, anew, &more, err);
         trail__index_gate_leave(index);
         if (status != TRAIL_OK) {
             return status;

@@ -133,13 +133,12 @@ static trail_status drop_rows(trail__build *build, trail__kv_txn *txn, uint64_t 
 }
 
 static trail_status build_one(trail__build *build, trail__kv_txn *txn, uint64_t seq_first,
-                              unsigned level, trail_error *err)
+                              uint64_t seq_last, unsigned level, trail_error *err)
 {
     sink to = { .txn = txn };
     trail__segment row = { .number = build->state.number_next,
                            .seq_first = seq_first,
-                           .seq_last =
-                               seq_first + trail__index_span(build->index, level) - 1,
+                           .seq_last = seq_last,
                            .level = level };
     trail_status status =
         gather(build, row.seq_first, row.seq_last, build->state.event_hash, err);
@@ -184,7 +183,9 @@ static trail_status build_some(trail__build *build, trail__kv_txn *txn, unsigned
     trail_status status = TRAIL_OK;
 
     for (uint64_t i = 0; i < count && i < SEGMENTS_A_STEP && status == TRAIL_OK; i++) {
-        status = build_one(build, txn, seq_first + i * span, level, err);
+        uint64_t first = seq_first + i * span;
+
+        status = build_one(build, txn, first, first + span - 1, level, err);
     }
     return status;
 }
@@ -352,8 +353,8 @@ static trail_status look_at_log(trail__build *build, bool *fits_out, trail_error
     return status;
 }
 
-static trail_status do_something(trail__build *build, trail__kv_txn *txn, bool eager,
-                                 bool *idle_out, trail_error *err)
+static trail_status do_something(trail__build *build, trail__kv_txn *txn,
+                                 trail__effort effort, bool *idle_out, trail_error *err)
 {
     bool can_build = complete(build, 1) > 0;
     trail_status status = prepare_merge(build, txn, err);
@@ -374,14 +375,20 @@ static trail_status do_something(trail__build *build, trail__kv_txn *txn, bool e
     if (build->merge.active) {
         return merge_some(build, txn, err);
     }
-    if (eager && complete(build, 0) > 0) {
+    if (effort != TRAIL__EFFORT_NONE && complete(build, 0) > 0) {
         return build_some(build, txn, 0, err);
+    }
+    if (effort == TRAIL__EFFORT_ALL && build->head > build->state.seq) {
+        uint64_t seq_first =
+            round_down(build->state.seq, trail__index_span(build->index, 0)) + 1;
+
+        return build_one(build, txn, seq_first, build->head, 0, err);
     }
     *idle_out = true;
     return TRAIL_OK;
 }
 
-static trail_status try_step(trail__build *build, bool eager, bool *more_out,
+static trail_status try_step(trail__build *build, trail__effort effort, bool *more_out,
                              trail_error *err)
 {
     trail__index *index = build->index;
@@ -404,7 +411,7 @@ static trail_status try_step(trail__build *build, bool eager, bool *more_out,
         status = trail__error(err, TRAIL_CORRUPT, "the index was made from another log");
     }
     if (status == TRAIL_OK) {
-        status = do_something(build, &txn, eager, &idle, err);
+        status = do_something(build, &txn, effort, &idle, err);
     }
     if (status == TRAIL_OK && !idle) {
         status = trail__index_state_put(&txn, &build->state, err);
@@ -423,8 +430,8 @@ static trail_status try_step(trail__build *build, bool eager, bool *more_out,
     return status;
 }
 
-trail_status trail__build_step(trail__build *build, bool eager, bool anew, bool *more_out,
-                               trail_error *err)
+trail_status trail__build_step(trail__build *build, trail__effort effort, bool anew,
+                               bool *more_out, trail_error *err)
 {
     trail_status status = trail__index_open_writer(build->index, anew, err);
 
@@ -436,9 +443,9 @@ trail_status trail__build_step(trail__build *build, bool eager, bool anew, bool 
     if (status != TRAIL_OK) {
         return status;
     }
-    status = try_step(build, eager, more_out, err);
+    status = try_step(build, effort, more_out, err);
     if (status == TRAIL_CORRUPT && !build->log_fault && !anew) {
-        return trail__build_step(build, eager, true, more_out, err);
+        return trail__build_step(build, effort, true, more_out, err);
     }
     return status;
 }

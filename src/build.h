@@ -32,10 +32,16 @@ trail_status trail__build_new(trail__build **build_out, trail__index *index,
                               trail_error *err);
 void trail__build_free(trail__build *build); /* NULL is fine */
 
-/* One step, with the gate held. 'eager': the tail too, as far as it fills the smallest segments.
- * 'anew': throw away what is there. *more_out: there is more to do. A damaged index is made anew;
+/* How much of the tail behind the last full segment of the second size is indexed. */
+typedef enum trail__effort {
+    TRAIL__EFFORT_NONE,
+    TRAIL__EFFORT_UNITS, /* as far as it fills segments of the smallest size */
+    TRAIL__EFFORT_ALL    /* all of it, in one that is too short */
+} trail__effort;
+
+/* One step, with the gate held. 'anew': throw away what is there. *more_out: there is more to do. A damaged index is made anew;
  * TRAIL_CORRUPT means that an entry of the log cannot be read. */
-trail_status trail__build_step(trail__build *build, bool eager, bool anew, bool *more_out,
-                               trail_error *err);
+trail_status trail__build_step(trail__build *build, trail__effort effort, bool anew,
+                               bool *more_out, trail_error *err);
 
 #endif

@@ -64,8 +64,8 @@ static void nap(trail__indexer *indexer, unsigned ms)
 }
 
 /* One step, if nobody else is at it. */
-static trail_status step(trail__indexer *indexer, trail__build *build, bool eager,
-                         bool *more_out)
+static trail_status step(trail__indexer *indexer, trail__build *build,
+                         trail__effort effort, bool *more_out)
 {
     trail_error err;
     trail_status status = trail__index_gate_enter(indexer->index, 0, &err);
@@ -74,7 +74,7 @@ static trail_status step(trail__indexer *indexer, trail__build *build, bool eage
     if (status != TRAIL_OK) {
         return status;
     }
-    status = trail__build_step(build, eager, false, more_out, &err);
+    status = trail__build_step(build, effort, false, more_out, &err);
     if (status == TRAIL_OK) {
         atomic_store(&indexer->done, build->state.seq);
     }
@@ -105,8 +105,10 @@ static void work(trail__indexer *indexer, trail__build *build)
     bool more = true;
 
     while (more) {
-        bool eager = backlog(indexer) < trail__index_span(indexer->index, 1);
-        trail_status status = step(indexer, build, eager, &more);
+        trail__effort effort = backlog(indexer) < trail__index_span(indexer->index, 1)
+                                   ? TRAIL__EFFORT_UNITS
+                                   : TRAIL__EFFORT_NONE;
+        trail_status status = step(indexer, build, effort, &more);
 
         (void)pthread_mutex_lock(&indexer->lock);
         if (status != TRAIL_OK) {
@@ -170,7 +172,7 @@ static void work_inline(trail__indexer *indexer)
     }
     if (indexer->build != NULL ||
         trail__build_new(&indexer->build, indexer->index, NULL) == TRAIL_OK) {
-        (void)step(indexer, indexer->build, false, &more);
+        (void)step(indexer, indexer->build, TRAIL__EFFORT_NONE, &more);
     }
     (void)pthread_mutex_unlock(&indexer->lock);
 }

@@ -1,5 +1,5 @@
 /* terms.c - what of an event the index finds: a field, and a text without NUL.
- * Level 2: may include levels 0-1, door. No I/O.
+ * Level 2: may include levels 0-1, door.
  * SPDX-License-Identifier: MIT
  */
 #include "terms.h"

@@ -1,5 +1,5 @@
 /* walk.c - step through the entries that a plan says to look at.
- * Level 6: may include levels 0-5, plan.
+ * Level 6: may include levels 0-5, find, plan.
  * SPDX-License-Identifier: MIT
  */
 #include "walk.h"
