@@ -13,7 +13,8 @@ const char *trail_fault_name(trail_fault fault)
 {
     static const char *const names[] = { "none",        "altered part", "altered entry",
                                          "broken link", "missing",      "reordered",
-                                         "unreadable",  "head",         "ids" };
+                                         "unreadable",  "head",         "ids",
+                                         "index" };
 
     return (unsigned)fault < sizeof names / sizeof names[0] ? names[fault] : "unknown";
 }
