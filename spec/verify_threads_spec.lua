@@ -240,6 +240,32 @@ describe("on any number of threads", function()
   end)
 end)
 
+describe("the number of threads", function()
+  -- Goal: it can be given everywhere, and what is none is refused.
+  it("is an option of Lua and of the command", function()
+    local log <close> = assert(trail.open(path, { read_only = true }))
+    for _, threads in ipairs { 0, 1, 3, 1 << 40 } do
+      assert.equal(LAST, assert(log:verify { threads = threads }).entries)
+      assert.equal(LAST, assert(log:verify { threads = threads, in_process = true }).entries)
+    end
+    for _, wrong in ipairs { -1, "many", 1.5 } do
+      local fine, message = pcall(log.verify, log, { threads = wrong })
+      assert.is_false(fine)
+      assert.matches("option 'threads': ", message, 1, true)
+    end
+    local command = support.B .. "/trail verify " .. support.quote(path)
+    local code, expected = support.run(command)
+    assert.equal(0, code)
+    for _, threads in ipairs { "1", "2", "99" } do
+      assert.equal("0 " .. expected, table.concat({ support.run(command .. " --threads " .. threads) },
+        " ", 1, 2))
+    end
+    for _, wrong in ipairs { "0", "x", "-1" } do
+      assert.equal(2, (support.run(command .. " --threads=" .. wrong)), wrong)
+    end
+  end)
+end)
+
 describe("without the threads it wanted", function()
   -- Goal: if there is no memory or no thread to be had, verify does with fewer; never an error.
   -- Method: the first, or the third, and every further thread refused; no context to hash with for
