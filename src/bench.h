@@ -136,4 +136,22 @@ void bench_note(bench_figure figure, double value);
 void bench_report_table(const bench_plan *plan);
 void bench_report_json(const bench_plan *plan, const char *path);
 
+/* ---- SHA-256 on several threads --------------------------------------------------- */
+
+/* Hash 'count' items of a corpus, which begins anew at its end, on so many threads (at most 64):
+ * one call of OpenSSL's each, or with 'reused' one context for each thread. */
+double bench_hash_s(const bench_corpus *corpus, size_t count, unsigned threads,
+                    bool reused);
+
+/* Just what verify has to hash of records: each entry, who and details with its tag. */
+typedef struct bench_parts {
+    bench_corpus messages; /* bench_corpus_release gives it back */
+    size_t records;        /* that they come from */
+} bench_parts;
+
+void bench_parts_copy(trail *t, size_t records, bench_parts *parts_out);
+/* The messages of so many records. */
+double bench_floor_sha256_parts_s(const bench_parts *parts, size_t records,
+                                  unsigned threads, bool reused);
+
 #endif

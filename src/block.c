@@ -82,27 +82,6 @@ void trail__block_open(trail__block_reader *reader, trail_text block)
     reader->term_len = 0;
 }
 
-/* The short forms, which nearly all are, without a call: a search reads half a block. */
-static inline uint64_t read_uint(trail__reader *r)
-{
-    if (!r->bad && r->at < r->end && *r->at < 24) {
-        return *r->at++;
-    }
-    return trail__read_uint(r);
-}
-
-static inline trail_text read_bytes(trail__reader *r)
-{
-    if (!r->bad && r->at < r->end && *r->at >= 0x40 && *r->at < 0x40 + 24 &&
-        *r->at - 0x40 < r->end - r->at) {
-        trail_text bytes = { (const char *)r->at + 1, (size_t)(*r->at - 0x40) };
-
-        r->at += 1 + bytes.len;
-        return bytes;
-    }
-    return trail__read_some_bytes(r);
-}
-
 trail_status trail__block_next(trail__block_reader *reader, trail_text *term_out,
                                trail__posting *posting_out)
 {
@@ -116,11 +95,11 @@ trail_status trail__block_next(trail__block_reader *reader, trail_text *term_out
     if (r->at == r->end) {
         return TRAIL_NOT_FOUND;
     }
-    shared = read_uint(r);
-    suffix = read_bytes(r);
-    window = read_uint(r);
-    count = read_uint(r);
-    data = read_bytes(r);
+    shared = trail__read_uint(r);
+    suffix = trail__read_some_bytes(r);
+    window = trail__read_uint(r);
+    count = trail__read_uint(r);
+    data = trail__read_some_bytes(r);
     if (r->bad || shared > reader->term_len ||
         suffix.len > TRAIL__TERM_LEN_MAX - shared || window > UINT16_MAX ||
         count / 2 == 0 || count / 2 > TRAIL__WINDOW ||

@@ -19,14 +19,13 @@
 enum { CELL = 4096 };
 
 struct trail__compare {
-    trail__index index;
+    trail__index *index;
     trail__view view;
     uint64_t keys[3];
     uint64_t seq_last; /* the index has come so far */
     size_t cell_count;
-    trail__sums *cells;  /* of the index, then of both */
-    trail__sums total;   /* of the index */
-    trail_error damaged; /* the index cannot be read to its end: why */
+    trail__sums *cells; /* of the index, then of both */
+    trail__sums total;  /* of the index */
 };
 
 void trail__sums_join(trail__sums *to, const trail__sums *from)
@@ -132,7 +131,7 @@ trail_status trail__compare_add(const trail__compare *compare, const trail_recor
         return TRAIL_OK;
     }
     sum_time(compare, to, record->event.timestamp_us, record->seq, 1);
-    status = trail__terms_of(&record->event, &compare->index.paths, add_term, &a, NULL);
+    status = trail__terms_of(&record->event, &compare->index->paths, add_term, &a, NULL);
     if (a.count > 0) {
         qsort(a.hashes, a.count, sizeof a.hashes[0], by_number);
     }
@@ -252,35 +251,11 @@ static trail_status take_index(trail__compare *c, trail_error *err)
 
 /* ---- begin and end ---------------------------------------------------------------- */
 
-/* Is there an index that a query would use? */
-static trail_status find_index(trail__compare *c, trail__log *log, const char *dir,
-                               bool *found_out, trail_error *err)
-{
-    const trail__kv_options options = { .read_only = true };
-    trail__kv_txn txn;
-    trail_status status = trail__index_init(&c->index, log, dir, &options, err);
-
-    *found_out = false;
-    if (status != TRAIL_OK) {
-        return status;
-    }
-    trail__view_begin(&c->view, &c->index);
-    status = trail__kv_begin_read(log->kv, &txn, err);
-    if (status == TRAIL_OK) {
-        *found_out = trail__view_fits(&c->view, &txn) && c->view.state.seq > 0;
-        trail__kv_abort(&txn);
-    }
-    if (status != TRAIL_OK || !*found_out) {
-        trail__view_end(&c->view);
-        trail__index_release(&c->index);
-    }
-    return status;
-}
-
-trail_status trail__compare_begin(trail__compare **compare_out, trail__log *log,
-                                  const char *dir, trail_error *err)
+trail_status trail__compare_begin(trail__compare **compare_out, trail__index *index,
+                                  trail_error *err)
 {
     trail__compare *c = trail__alloc_zero(sizeof *c);
+    trail__kv_txn txn;
     bool found = false;
     trail_status status;
 
@@ -288,28 +263,26 @@ trail_status trail__compare_begin(trail__compare **compare_out, trail__log *log,
     if (c == NULL) {
         return trail__error(err, TRAIL_NO_MEMORY, "no memory to compare with the index");
     }
-    status = find_index(c, log, dir, &found, err);
-    if (status != TRAIL_OK || !found) {
-        trail__free(c);
-        return status;
-    }
-    c->seq_last = c->view.state.seq;
-    c->cell_count = (size_t)((c->seq_last - 1) / CELL + 1);
-    c->cells = trail__alloc_zero(c->cell_count * sizeof c->cells[0]);
-    status = c->cells == NULL
-                 ? trail__error(err, TRAIL_NO_MEMORY, "no memory to compare the index")
-                 : trail__random((uint8_t *)c->keys, sizeof c->keys, err);
-    for (int i = 0; i < 3; i++) {
-        c->keys[i] |= 1;
-    }
+    c->index = index;
+    trail__view_begin(&c->view, index);
+    status = trail__kv_begin_read(index->log->kv, &txn, err);
     if (status == TRAIL_OK) {
-        status = take_index(c, &c->damaged);
-        if (status != TRAIL_CORRUPT && status != TRAIL_OK && err != NULL) {
-            *err = c->damaged;
-        }
-        status = status == TRAIL_CORRUPT ? TRAIL_OK : status;
+        found = trail__view_fits(&c->view, &txn) && c->view.state.seq > 0;
+        trail__kv_abort(&txn);
     }
-    if (status != TRAIL_OK) {
+    if (found) {
+        c->seq_last = c->view.state.seq;
+        c->cell_count = (size_t)((c->seq_last - 1) / CELL + 1);
+        c->cells = trail__alloc_zero(c->cell_count * sizeof c->cells[0]);
+        status =
+            c->cells == NULL
+                ? trail__error(err, TRAIL_NO_MEMORY, "no memory to compare the index")
+                : trail__random((uint8_t *)c->keys, sizeof c->keys, err);
+        for (int i = 0; i < 3; i++) {
+            c->keys[i] |= 1;
+        }
+    }
+    if (status != TRAIL_OK || !found) {
         trail__compare_end(c);
         return status;
     }
@@ -321,7 +294,6 @@ void trail__compare_end(trail__compare *compare)
 {
     if (compare != NULL) {
         trail__view_end(&compare->view);
-        trail__index_release(&compare->index);
         trail__free(compare->cells);
         trail__free(compare);
     }
@@ -342,7 +314,7 @@ static trail_status fill_cells(trail__compare *c, trail_error *err)
     for (uint64_t seq = 1; seq <= c->seq_last && status == TRAIL_OK;) {
         trail__kv_txn txn;
 
-        status = trail__kv_begin_read(c->index.log->kv, &txn, err);
+        status = trail__kv_begin_read(c->index->log->kv, &txn, err);
         if (status != TRAIL_OK) {
             return status;
         }
@@ -365,6 +337,7 @@ trail_status trail__compare_report(trail__compare *compare, const trail__sums *o
                                    trail_report *report, trail_error *err)
 {
     char text[TRAIL__DIFFERENCE_TEXT_MAX] = "";
+    trail_error damage;
     uint64_t first;
     uint64_t last;
     uint64_t seq = 0;
@@ -372,9 +345,13 @@ trail_status trail__compare_report(trail__compare *compare, const trail__sums *o
     size_t number = 0;
 
     report->index_seq = compare->seq_last;
-    if (compare->damaged.status != TRAIL_OK) {
-        trail__report_fault(report, TRAIL_FAULT_INDEX, 0, "%s", compare->damaged.text);
+    status = take_index(compare, &damage);
+    if (status == TRAIL_CORRUPT) {
+        trail__report_fault(report, TRAIL_FAULT_INDEX, 0, "%s", damage.text);
         return TRAIL_OK;
+    }
+    if (status != TRAIL_OK) {
+        return trail__error(err, status, "%s", damage.text);
     }
     trail__sums_join(&compare->total, of_log);
     if (is_even(&compare->total)) {

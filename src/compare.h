@@ -21,18 +21,19 @@ typedef struct trail__sums {
 
 void trail__sums_join(trail__sums *to, const trail__sums *from);
 
-/* Take the sums of the index as it is now. *compare_out is NULL if there is no index, or none
- * that would be used for this log: that is no fault. What is wrong with the index itself goes
- * into the report at the end. */
-trail_status trail__compare_begin(trail__compare **compare_out, trail__log *log,
-                                  const char *dir, trail_error *err);
+/* Take a snapshot of the index; one of the log that is taken afterwards has all that it has.
+ * *compare_out is NULL if there is no index, or none that would be used for this log: that is no
+ * fault. */
+trail_status trail__compare_begin(trail__compare **compare_out, trail__index *index,
+                                  trail_error *err);
 void trail__compare_end(trail__compare *compare); /* NULL is fine */
 
 /* Add an entry of the log; from any thread, to sums of its own. */
 trail_status trail__compare_add(const trail__compare *compare, const trail_record *record,
                                 trail__sums *to, trail_error *err);
 
-/* 'of_log' is the sum of all entries: the first seq about which they differ, if any. */
+/* 'of_log' is the sum of all entries: the first seq about which they differ, if any. Reads the
+ * index. */
 trail_status trail__compare_report(trail__compare *compare, const trail__sums *of_log,
                                    trail_report *report, trail_error *err);
 

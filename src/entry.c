@@ -212,8 +212,9 @@ static void read_details(trail__reader *r, trail_record *record)
     record->details.len = (size_t)((const char *)r->at - record->details.data);
 }
 
-static const char *read_stored(trail_text stored, trail_record *record,
-                               trail__commitments *commitments)
+/* With all that it calls inside: where the reader stands then stays in a register. */
+__attribute__((flatten)) static const char *
+read_stored(trail_text stored, trail_record *record, trail__commitments *commitments)
 {
     trail__reader r = trail__reader_of(stored.data, stored.len);
 

@@ -4,6 +4,7 @@
  */
 #include "lua_core.h"
 
+#include <limits.h>
 #include <string.h>
 
 static const char report_key;
@@ -110,6 +111,10 @@ static void read_option(lua_State *L, verify_request *request)
         read_head(L, request);
     } else if (trail__lua_text_is(key, "in_process")) {
         request->in_process = trail__lua_check_bool(L, -1, "option", "in_process");
+    } else if (trail__lua_text_is(key, "threads")) {
+        uint64_t threads = trail__lua_check_count(L, -1, "option", "threads", 0);
+
+        request->options.threads = threads < UINT_MAX ? (unsigned)threads : UINT_MAX;
     } else if (trail__lua_text_is(key, "progress")) {
         if (lua_type(L, -1) != LUA_TFUNCTION) {
             luaL_error(L, "option 'progress': expected a function, got %s",

@@ -13,7 +13,8 @@ const char *trail_fault_name(trail_fault fault)
 {
     static const char *const names[] = { "none",        "altered part", "altered entry",
                                          "broken link", "missing",      "reordered",
-                                         "unreadable",  "head",         "ids" };
+                                         "unreadable",  "head",         "ids",
+                                         "index" };
 
     return (unsigned)fault < sizeof names / sizeof names[0] ? names[fault] : "unknown";
 }
@@ -50,8 +51,8 @@ void trail__report_describe(trail_report *report)
         return;
     }
     (void)snprintf(report->text, sizeof report->text,
-                   "%" PRIu64 " entries verified: parts, entries, chain, ids, head; %s",
-                   report->entries,
+                   "%" PRIu64 " entries verified: parts, entries, chain, ids, head%s; %s",
+                   report->entries, report->index_seq > 0 ? ", index" : "",
                    report->head_expected ? "the expected head is there"
                                          : "no head was given to compare with");
 }

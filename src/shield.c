@@ -36,12 +36,13 @@ enum {
 };
 
 typedef struct shared {
-    volatile uint64_t good; /* the last entry found right */
+    trail__verify_watch watch;
     _Atomic uint64_t total;
     atomic_int crash; /* the signal that reading raised in the child; 0: none */
     atomic_bool stop; /* the parent wants no more */
     atomic_bool finished;
     pid_t parent;
+    uint64_t told;     /* to the caller, who is not told less later */
     bool later_format; /* the status is TRAIL_CORRUPT for no other reason */
     trail_status status;
     trail_report report;
@@ -143,6 +144,7 @@ static _Noreturn void run_child(shared *s, const char *path,
 {
     trail__kv_options kv_options = { .read_only = true, .quiet_abort = true };
     trail_verify_options own = *options;
+    trail__index index;
     trail__log log;
 
     become_expendable(s);
@@ -150,8 +152,11 @@ static _Noreturn void run_child(shared *s, const char *path,
     own.context = s;
     s->status = trail__log_open(&log, path, &kv_options, &s->error);
     if (s->status == TRAIL_OK) {
-        s->status = trail__verify_log(&log, &own, &s->good, &s->report, &s->error);
-        trail__log_close(&log);
+        s->status = trail__index_init(&index, &log, path, &kv_options, &s->error);
+    }
+    if (s->status == TRAIL_OK) {
+        s->status =
+            trail__verify_log(&log, &index, &own, &s->watch, &s->report, &s->error);
     } else if (s->status == TRAIL_CORRUPT) {
         s->later_format = has_later_format(path);
     }
@@ -175,6 +180,19 @@ static bool has_ended(pid_t child, int flags, int *how_out)
     return ended != 0;
 }
 
+static void tell(shared *s, const trail_verify_options *options)
+{
+    uint64_t good = s->watch.good;
+
+    if (options->progress == NULL || atomic_load(&s->stop)) {
+        return;
+    }
+    s->told = good > s->told ? good : s->told;
+    if (!options->progress(options->context, s->told, atomic_load(&s->total))) {
+        atomic_store(&s->stop, true);
+    }
+}
+
 /* Wait for the child, and tell the caller meanwhile how far it is. The pipe's end wakes us up
  * when the child is gone; a process that another thread forked may keep that pipe open, so
  * the child is asked about as well. */
@@ -194,11 +212,20 @@ static int watch(shared *s, pid_t child, int pipe_end,
         if (has_ended(child, WNOHANG, &how)) {
             return how;
         }
-        if (options->progress != NULL && !atomic_load(&s->stop) &&
-            !options->progress(options->context, s->good, atomic_load(&s->total))) {
-            atomic_store(&s->stop, true);
-        }
+        tell(s, options);
     }
+}
+
+/* Did reading end it? A thread whose stack has run out cannot note that. */
+static bool has_crashed(const shared *s, int how)
+{
+    bool crashed = atomic_load(&s->crash) != 0;
+
+    for (size_t i = 0; i < sizeof crash_signals / sizeof crash_signals[0]; i++) {
+        crashed = crashed || (how != HOW_UNKNOWN && WIFSIGNALED(how) &&
+                              WTERMSIG(how) == crash_signals[i]);
+    }
+    return crashed;
 }
 
 /* It ended without a word: that says nothing about the trail. */
@@ -225,13 +252,22 @@ static trail_status judge(const shared *s, int how, trail_report *report,
 
     memset(report, 0, sizeof *report);
     report->complete = true;
+    if (crash != 0 && s->watch.in_index) {
+        report->last_good_seq = s->watch.good;
+        report->entries = s->watch.good;
+        trail__report_fault(report, TRAIL_FAULT_INDEX, 0,
+                            "index.mdb is damaged: reading it crashed (signal %d); trail "
+                            "reindex --anew mends it",
+                            crash);
+        return TRAIL_OK;
+    }
     if (crash != 0) {
-        report->last_good_seq = s->good;
-        report->entries = s->good;
-        trail__report_fault(report, TRAIL_FAULT_UNREADABLE, s->good + 1,
+        report->last_good_seq = s->watch.good;
+        report->entries = s->watch.good;
+        trail__report_fault(report, TRAIL_FAULT_UNREADABLE, s->watch.good + 1,
                             "the file is damaged: reading behind entry %" PRIu64
                             " crashed (signal %d)",
-                            s->good, crash);
+                            s->watch.good, crash);
         return TRAIL_OK;
     }
     if (!atomic_load(&s->finished)) {
@@ -270,12 +306,11 @@ static pid_t fork_deaf(shared *s)
 }
 
 static trail_status run_in_child(shared *s, const char *path,
-                                 const trail_verify_options *options,
-                                 trail_report *report, trail_error *err)
+                                 const trail_verify_options *options, int *how_out,
+                                 trail_error *err)
 {
     int ends[2];
     pid_t child;
-    int how;
 
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return trail__error_errno(err, errno, "cannot make a pipe");
@@ -292,13 +327,30 @@ static trail_status run_in_child(shared *s, const char *path,
         close(ends[0]);
         return trail__error_errno(err, failed, "cannot start a process to verify in");
     }
-    how = watch(s, child, ends[0], options);
+    *how_out = watch(s, child, ends[0], options);
     close(ends[0]);
-    if (options->progress != NULL && atomic_load(&s->finished) &&
-        !atomic_load(&s->stop)) {
-        (void)options->progress(options->context, s->good, atomic_load(&s->total));
+    if (atomic_load(&s->finished)) {
+        tell(s, options);
     }
-    return judge(s, how, report, err);
+    return TRAIL_OK;
+}
+
+/* Several threads read ahead of what is known to be right, so a crash of one says that something is
+ * damaged, but not what comes first. That takes a child with one thread. */
+static trail_status run(shared *s, const char *path, const trail_verify_options *options,
+                        trail_report *report, trail_error *err)
+{
+    trail_verify_options again = *options;
+    int how;
+    trail_status status = run_in_child(s, path, options, &how, err);
+
+    again.threads = 1;
+    if (status == TRAIL_OK && options->threads != 1 && has_crashed(s, how)) {
+        s->watch.good = 0;
+        atomic_store(&s->crash, 0);
+        status = run_in_child(s, path, &again, &how, err);
+    }
+    return status == TRAIL_OK ? judge(s, how, report, err) : status;
 }
 
 trail_status trail_verify_path(const char *path, const trail_verify_options *options,
@@ -329,8 +381,7 @@ trail_status trail_verify_path(const char *path, const trail_verify_options *opt
         status = trail__log_locate(path, &file, err);
     }
     if (status == TRAIL_OK) {
-        status =
-            run_in_child(s, path, options != NULL ? options : &defaults, &report, err);
+        status = run(s, path, options != NULL ? options : &defaults, &report, err);
     }
     if (status == TRAIL_OK) {
         *report_out = report;

@@ -16,6 +16,7 @@ static const part parts[] = {
     { "fault", trail__testing_fault },   { "json", trail__testing_json },
     { "kv", trail__testing_kv },         { "process", trail__testing_process },
     { "tamper", trail__testing_tamper }, { "text", trail__testing_text_module },
+    { "verify", trail__testing_verify },
 };
 
 trail_text trail__testing_text(lua_State *L, int index)

@@ -30,5 +30,6 @@ void trail__testing_kv(lua_State *L);
 void trail__testing_entry(lua_State *L);
 void trail__testing_process(lua_State *L);
 void trail__testing_tamper(lua_State *L);
+void trail__testing_verify(lua_State *L);
 
 #endif

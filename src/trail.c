@@ -310,13 +310,14 @@ trail_status trail_append_batch(trail *t, const trail_event *events, size_t coun
 trail_status trail_verify(trail *t, const trail_verify_options *options,
                           trail_report *report_out, trail_error *err)
 {
-    volatile uint64_t good;
+    trail__verify_watch watch;
     trail_report report;
     trail_status status = trail__handle_check(t, err);
 
     if (status == TRAIL_OK) {
         status =
-            trail__verify_log(trail__store_log(t->store), options, &good, &report, err);
+            trail__verify_log(trail__store_log(t->store), trail__store_index(t->store),
+                              options, &watch, &report, err);
     }
     if (status == TRAIL_OK) {
         *report_out = report;

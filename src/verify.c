@@ -1,50 +1,39 @@
 /* verify.c - recompute everything from the stored bytes.
- * Level 6: may include levels 0-5, report.
+ * Level 6: may include levels 0-5, report, verify_threads.
  * SPDX-License-Identifier: MIT
  *
- * In the order of seq, so that the first fault is the first bad place: is the entry there, can
- * it be taken apart, does it give its event_hash, do its parts give the hashes it holds, does
- * it stand at its own seq, does it hold the event_hash of the one before, is its id where it
- * can be found. Then the head, and the table of ids as a whole.
+ * First every entry, then the head, and the table of ids as a whole.
  */
 #include "verify.h"
 
 #include "bytes.h"
-#include "chain.h"
 #include "error.h"
 #include "report.h"
 #include "text.h"
-#include "uuid.h"
+#include "verify_threads.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-/* Entries and bytes per read transaction: a long one would keep old pages alive. */
-enum { CHUNK = 32768, CHUNK_LEN = 32 << 20 };
-
-/* Two values within one stretch of this length are of one leaf of the tree. */
-enum { PAGE_LEN = 4096 };
+/* Rows per read transaction: a long one would keep old pages alive. */
+enum { CHUNK = 32768 };
 
 typedef struct check {
     trail__log *log;
     const trail_verify_options *options;
-    volatile uint64_t *good;
     trail_report *report;
-    trail__hasher hasher;
     trail__kv_txn txn;
-    uint64_t seq_next;
-    const char *stored_before; /* of seq_next - 1, in this transaction; or NULL */
-    uint8_t hash_before[TRAIL_HASH_LEN]; /* event_hash of seq_next - 1 */
-    int64_t recorded_at_us;              /* of seq_next - 1 */
-    uint64_t foreign_ids;                /* entries whose id the engine did not make */
-    uint64_t id_rows;                    /* rows of the table of ids in the snapshot */
-    uint64_t ids_met;                    /* while walking through that table */
-    uint64_t ids_of_snapshot;            /* of them, those that lead to entries of it */
-    uint8_t id_before[TRAIL_ID_LEN];     /* the key met last */
-    uint64_t entry_rows;                 /* rows of the table of entries in it */
-    uint64_t seq_last_key;               /* the last entry in the snapshot */
-    bool stray_rows;                     /* entries has a row whose key is no seq */
-    bool head_wrong;                     /* why: head_error */
+    trail__verify_watch *watch;
+    trail__compare *compare;         /* NULL: no index to compare with */
+    trail__stretch entries;          /* all of them */
+    uint64_t id_rows;                /* rows of the table of ids in the snapshot */
+    uint64_t ids_met;                /* while walking through that table */
+    uint64_t ids_of_snapshot;        /* of them, those that lead to entries of it */
+    uint8_t id_before[TRAIL_ID_LEN]; /* the key met last */
+    uint64_t entry_rows;             /* rows of the table of entries in it */
+    uint64_t seq_last_key;           /* the last entry in the snapshot */
+    bool stray_rows;                 /* entries has a row whose key is no seq */
+    bool head_wrong;                 /* why: head_error */
     trail_error head_error;
 } check;
 
@@ -61,268 +50,6 @@ static const char *show(hex *room, const uint8_t hash[TRAIL_HASH_LEN])
 static bool found_fault(const check *c)
 {
     return c->report->fault != TRAIL_FAULT_NONE;
-}
-
-/* The parts against the commitments that the entry holds. */
-static bool check_parts(check *c, uint64_t seq, const trail_record *record,
-                        const trail__commitments *commitments)
-{
-    uint8_t hash[TRAIL_HASH_LEN];
-
-    if (!trail__who_hash(&c->hasher, record->who, hash)) {
-        return false;
-    }
-    if (memcmp(hash, commitments->who_hash, TRAIL_HASH_LEN) != 0) {
-        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_PART, seq,
-                            "entry %" PRIu64
-                            ": the who part (user_id, ip_address, user_agent) "
-                            "is not what the entry committed to",
-                            seq);
-        return true;
-    }
-    if (commitments->details_hash == NULL) {
-        return true;
-    }
-    if (!trail__details_hash(&c->hasher, record->details, hash)) {
-        return false;
-    }
-    if (memcmp(hash, commitments->details_hash, TRAIL_HASH_LEN) != 0) {
-        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_PART, seq,
-                            "entry %" PRIu64
-                            ": the details part (details, result_error) is not "
-                            "what the entry committed to",
-                            seq);
-    }
-    return true;
-}
-
-static void check_link(check *c, uint64_t seq, const trail_record *record)
-{
-    hex held;
-    hex computed;
-
-    if (record->seq != seq) {
-        trail__report_fault(c->report, TRAIL_FAULT_REORDERED, seq,
-                            "the entry at seq %" PRIu64 " says it is seq %" PRIu64, seq,
-                            record->seq);
-        return;
-    }
-    if (memcmp(record->previous_hash, c->hash_before, TRAIL_HASH_LEN) != 0) {
-        trail__report_fault(c->report, TRAIL_FAULT_BROKEN_LINK, seq,
-                            "entry %" PRIu64 ": previous_hash is %s, but %s is %s", seq,
-                            show(&held, record->previous_hash),
-                            seq == 1 ? "the genesis hash" : "the event_hash before it",
-                            show(&computed, c->hash_before));
-        return;
-    }
-    if (record->recorded_at_us < c->recorded_at_us) {
-        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_ENTRY, seq,
-                            "entry %" PRIu64 ": recorded_at goes back by %" PRId64
-                            " microseconds",
-                            seq, c->recorded_at_us - record->recorded_at_us);
-    }
-}
-
-/* An id that came from a caller must be found in the table of ids. */
-static trail_status check_id(check *c, uint64_t seq, const trail_record *record,
-                             trail_error *err)
-{
-    trail_text key = { .data = (const char *)record->event.id, .len = TRAIL_ID_LEN };
-    trail_text value = { NULL, 0 };
-    trail_status status;
-
-    if (trail__uuid_made_for(record->event.id, record->recorded_at_us, seq)) {
-        return TRAIL_OK;
-    }
-    c->foreign_ids++;
-    status = trail__kv_get(&c->txn, TRAIL__KV_IDS, key, &value, err);
-    if (status == TRAIL_OK && value.len == 8 &&
-        trail__load_u64((const uint8_t *)value.data) == seq) {
-        return TRAIL_OK;
-    }
-    if (status == TRAIL_OK || status == TRAIL_NOT_FOUND) {
-        trail__report_fault(c->report, TRAIL_FAULT_IDS, seq,
-                            "entry %" PRIu64 ": the table of ids %s", seq,
-                            status == TRAIL_OK ? "says its id is elsewhere"
-                                               : "does not know its id");
-        status = TRAIL_OK;
-    }
-    return status;
-}
-
-static void check_expected(check *c, uint64_t seq, const uint8_t hash[TRAIL_HASH_LEN])
-{
-    hex expected;
-    hex found;
-
-    if (c->options->expect_seq != seq) {
-        return;
-    }
-    c->report->head_expected = true;
-    if (memcmp(hash, c->options->expect_hash, TRAIL_HASH_LEN) != 0) {
-        trail__report_fault(
-            c->report, TRAIL_FAULT_HEAD, seq,
-            "entry %" PRIu64 " has event_hash %s, expected was %s: the chain was "
-            "written anew",
-            seq, show(&found, hash), show(&expected, c->options->expect_hash));
-    }
-}
-
-static trail_status check_entry(check *c, uint64_t seq, trail_text stored,
-                                trail_error *err)
-{
-    trail_record record;
-    trail__commitments commitments;
-    uint8_t hash[TRAIL_HASH_LEN];
-    trail_status status = TRAIL_OK;
-    const char *wrong = trail__stored_read(stored, &record, &commitments);
-    hex held;
-    hex computed;
-
-    if (wrong != NULL) {
-        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_ENTRY, seq,
-                            "entry %" PRIu64 ": %s", seq, wrong);
-        return TRAIL_OK;
-    }
-    if (!trail__chain_hash(&c->hasher, record.entry, hash)) {
-        return trail__hash_failed(err);
-    }
-    if (memcmp(hash, record.event_hash, TRAIL_HASH_LEN) != 0) {
-        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_ENTRY, seq,
-                            "entry %" PRIu64 ": event_hash is %s, computed %s", seq,
-                            show(&held, record.event_hash), show(&computed, hash));
-        return TRAIL_OK;
-    }
-    if (!check_parts(c, seq, &record, &commitments)) {
-        return trail__hash_failed(err);
-    }
-    check_link(c, seq, &record);
-    if (!found_fault(c)) {
-        status = check_id(c, seq, &record, err);
-    }
-    check_expected(c, seq, hash);
-    if (status == TRAIL_OK && !found_fault(c)) {
-        memcpy(c->hash_before, hash, TRAIL_HASH_LEN);
-        c->recorded_at_us = record.recorded_at_us;
-        c->report->entries++;
-        c->seq_next = seq + 1;
-        *c->good = seq;
-    }
-    return status;
-}
-
-static void report_missing(check *c, uint64_t seq_found)
-{
-    uint64_t seq = c->seq_next;
-
-    if (seq_found > 0) {
-        trail__report_fault(c->report, TRAIL_FAULT_MISSING, seq,
-                            "entry %" PRIu64 " is missing: behind %" PRIu64
-                            " comes %" PRIu64,
-                            seq, seq - 1, seq_found);
-    } else {
-        trail__report_fault(c->report, TRAIL_FAULT_MISSING, seq,
-                            "entry %" PRIu64 " is missing: the entries end at %" PRIu64
-                            ", the head says %" PRIu64,
-                            seq, seq - 1, c->report->head.seq);
-    }
-}
-
-static trail_status check_found(check *c, uint64_t seq, const char *stored,
-                                trail_error *err)
-{
-    trail_text found = { NULL, 0 };
-    trail_status status = trail__log_stored(&c->txn, seq, &found, err);
-
-    if (status == TRAIL_NOT_FOUND ||
-        (status == TRAIL_OK && stored != NULL && found.data != stored)) {
-        trail__report_fault(
-            c->report, TRAIL_FAULT_UNREADABLE, c->seq_next,
-            "entry %" PRIu64 " is there, but the tree does not lead to it", seq);
-        status = TRAIL_OK;
-    }
-    return status;
-}
-
-/* Walking along the pages does not see the keys that lead to them. So where a page begins, its
- * first entry and the one before it are also looked up. */
-static trail_status check_border(check *c, uint64_t seq, const char *stored,
-                                 trail_error *err)
-{
-    const char *before = c->stored_before;
-    trail_status status = TRAIL_OK;
-
-    c->stored_before = stored;
-    if (before != NULL && (uintptr_t)before / PAGE_LEN == (uintptr_t)stored / PAGE_LEN) {
-        return TRAIL_OK;
-    }
-    status = check_found(c, seq, stored, err);
-    if (status == TRAIL_OK && seq > 1) {
-        status = check_found(c, seq - 1, before, err);
-    }
-    return status;
-}
-
-static trail_status check_at(check *c, trail_text key, trail_text stored,
-                             trail_error *err)
-{
-    trail_status status;
-    uint64_t seq;
-
-    if (key.len != 8) {
-        trail__report_fault(c->report, TRAIL_FAULT_ALTERED_ENTRY, c->seq_next,
-                            "behind entry %" PRIu64 " stands a key of %zu bytes",
-                            c->seq_next - 1, key.len);
-        return TRAIL_OK;
-    }
-    seq = trail__load_u64((const uint8_t *)key.data);
-    if (seq > c->seq_next) {
-        report_missing(c, seq);
-        return TRAIL_OK;
-    }
-    if (seq < c->seq_next) {
-        trail__report_fault(c->report, TRAIL_FAULT_UNREADABLE, c->seq_next,
-                            "behind entry %" PRIu64 " the tree leads back to %" PRIu64,
-                            c->seq_next - 1, seq);
-        return TRAIL_OK;
-    }
-    status = check_border(c, seq, stored.data, err);
-    return status == TRAIL_OK && !found_fault(c) ? check_entry(c, seq, stored, err)
-                                                 : status;
-}
-
-/* Up to CHUNK entries in one read transaction. */
-static trail_status check_chunk(check *c, trail_error *err)
-{
-    trail__kv_cursor cursor = { NULL };
-    trail__kv_move move = TRAIL__KV_AT_OR_AFTER;
-    trail__seq_key seq_key;
-    trail_text key = trail__seq_key_of(&seq_key, c->seq_next);
-    trail_text stored;
-    size_t len = 0;
-    trail_status status = trail__kv_begin_read(c->log->kv, &c->txn, err);
-
-    if (status != TRAIL_OK) {
-        return status;
-    }
-    c->stored_before = NULL;
-    status = trail__kv_cursor_open(&c->txn, TRAIL__KV_ENTRIES, &cursor, err);
-    for (int i = 0; i < CHUNK && len < CHUNK_LEN && status == TRAIL_OK &&
-                    !found_fault(c) && c->seq_next <= c->report->head.seq;
-         i++) {
-        status = trail__kv_cursor_move(&cursor, move, &key, &stored, err);
-        move = TRAIL__KV_NEXT;
-        len += status == TRAIL_OK ? stored.len : 0;
-        if (status == TRAIL_NOT_FOUND) {
-            report_missing(c, 0);
-            status = TRAIL_OK;
-        } else if (status == TRAIL_OK) {
-            status = check_at(c, key, stored, err);
-        }
-    }
-    trail__kv_cursor_close(&cursor);
-    trail__kv_abort(&c->txn);
-    return status;
 }
 
 /* What stands first and last in the table of entries; between them every row is met. */
@@ -403,12 +130,13 @@ static void check_whole(check *c)
     if (c->head_wrong) {
         trail__report_fault(c->report, TRAIL_FAULT_HEAD, 0, "%s", c->head_error.text);
     }
-    if (memcmp(head->event_hash, c->hash_before, TRAIL_HASH_LEN) != 0 ||
-        head->recorded_at_us != c->recorded_at_us) {
-        trail__report_fault(
-            c->report, TRAIL_FAULT_HEAD, head->seq,
-            "the head says that entry %" PRIu64 " has event_hash %s, it has %s",
-            head->seq, show(&held, head->event_hash), show(&computed, c->hash_before));
+    if (memcmp(head->event_hash, c->entries.right.event_hash, TRAIL_HASH_LEN) != 0 ||
+        head->recorded_at_us != c->entries.right.recorded_at_us) {
+        trail__report_fault(c->report, TRAIL_FAULT_HEAD, head->seq,
+                            "the head says that entry %" PRIu64
+                            " has event_hash %s, it has %s",
+                            head->seq, show(&held, head->event_hash),
+                            show(&computed, c->entries.right.event_hash));
     }
     if (c->seq_last_key > head->seq) {
         trail__report_fault(c->report, TRAIL_FAULT_HEAD, head->seq + 1,
@@ -420,11 +148,11 @@ static void check_whole(check *c)
         trail__report_fault(c->report, TRAIL_FAULT_HEAD, 0,
                             "the table of entries holds rows that are no entries");
     }
-    if (c->foreign_ids != c->id_rows) {
+    if (c->entries.foreign_ids != c->id_rows) {
         trail__report_fault(c->report, TRAIL_FAULT_IDS, 0,
                             "the table of ids has %" PRIu64 " rows for %" PRIu64
                             " events",
-                            c->id_rows, c->foreign_ids);
+                            c->id_rows, c->entries.foreign_ids);
     }
     if (c->options->expect_seq > head->seq) {
         c->report->head_expected = true;
@@ -510,73 +238,105 @@ static trail_status check_small_tables(check *c, trail_error *err)
     if (status == TRAIL_OK && !found_fault(c)) {
         status = walk_table(c, TRAIL__KV_IDS, look_at_id, err);
     }
-    if (status == TRAIL_OK && c->ids_of_snapshot != c->foreign_ids) {
+    if (status == TRAIL_OK && c->ids_of_snapshot != c->entries.foreign_ids) {
         trail__report_fault(c->report, TRAIL_FAULT_IDS, 0,
                             "the table of ids leads to %" PRIu64
                             " events, there are %" PRIu64,
-                            c->ids_of_snapshot, c->foreign_ids);
+                            c->ids_of_snapshot, c->entries.foreign_ids);
     }
     return status;
 }
 
-static bool go_on(const check *c, uint64_t done)
+/* The verdict on the entries becomes that on the whole. */
+static trail_status check_entries(check *c, trail_error *err)
 {
-    return c->options->progress == NULL ||
-           c->options->progress(c->options->context, done, c->report->head.seq);
+    trail_report *report = c->report;
+    trail_status status;
+
+    c->entries.seq_last = report->head.seq;
+    memcpy(c->entries.right.event_hash, c->log->identity.genesis, TRAIL_HASH_LEN);
+    status = trail__verify_entries(c->log, c->options, c->compare, &c->watch->good,
+                                   &c->entries, err);
+    report->fault = c->entries.report.fault;
+    report->first_bad_seq = c->entries.report.first_bad_seq;
+    memcpy(report->text, c->entries.report.text, sizeof report->text);
+    report->head_expected = c->entries.report.head_expected;
+    report->complete = c->entries.report.complete;
+    return status;
+}
+
+static trail_status check_index(check *c, trail_error *err)
+{
+    trail_status status;
+
+    if (c->compare == NULL) {
+        return TRAIL_OK;
+    }
+    c->watch->in_index = true;
+    status = trail__compare_report(c->compare, &c->entries.sums, c->report, err);
+    c->watch->in_index = false;
+    return status;
 }
 
 static trail_status run(check *c, trail_error *err)
 {
+    uint64_t total;
     trail_status status = take_snapshot(c, err);
 
-    while (status == TRAIL_OK && !found_fault(c) && c->seq_next <= c->report->head.seq) {
-        if (!go_on(c, c->seq_next - 1)) {
-            c->report->complete = false;
-            break;
-        }
-        status = check_chunk(c, err);
+    if (status == TRAIL_OK) {
+        status = check_entries(c, err);
     }
     if (status == TRAIL_OK && !found_fault(c) && c->report->complete) {
         check_whole(c);
         if (!found_fault(c)) {
             status = check_small_tables(c, err);
         }
-        (void)go_on(c, c->report->head.seq);
+        if (status == TRAIL_OK && !found_fault(c)) {
+            status = check_index(c, err);
+        }
+        total = c->report->head.seq;
+        if (c->options->progress != NULL) {
+            (void)c->options->progress(c->options->context, total, total);
+        }
     }
     return status;
 }
 
-trail_status trail__verify_log(trail__log *log, const trail_verify_options *options,
-                               volatile uint64_t *good, trail_report *report,
+trail_status trail__verify_log(trail__log *log, trail__index *index,
+                               const trail_verify_options *options,
+                               trail__verify_watch *watch, trail_report *report,
                                trail_error *err)
 {
     static const trail_verify_options defaults;
     check c = { .log = log,
                 .options = options != NULL ? options : &defaults,
-                .good = good,
-                .report = report,
-                .seq_next = 1 };
+                .watch = watch,
+                .report = report };
     trail_error own;
-    trail_status status;
+    trail_status status = TRAIL_OK;
 
     memset(report, 0, sizeof *report);
     report->complete = true;
-    *good = 0;
+    watch->good = 0;
+    watch->in_index = index != NULL;
     if (err == NULL) {
         err = &own;
     }
-    memcpy(c.hash_before, log->identity.genesis, TRAIL_HASH_LEN);
-    status = trail__hasher_init(&c.hasher, err);
-    if (status != TRAIL_OK) {
-        return status;
+    if (index != NULL) { /* before the log: then that is at least as far */
+        status = trail__compare_begin(&c.compare, index, err);
     }
-    status = run(&c, err);
-    trail__hasher_release(&c.hasher);
+    watch->in_index = false;
+    if (status == TRAIL_OK) {
+        status = run(&c, err);
+    }
+    trail__compare_end(c.compare);
     if (status == TRAIL_CORRUPT) {
-        trail__report_fault(report, TRAIL_FAULT_UNREADABLE, c.seq_next, "%s", err->text);
+        trail__report_fault(report, TRAIL_FAULT_UNREADABLE, c.entries.right.seq + 1, "%s",
+                            err->text);
         status = TRAIL_OK;
     }
-    report->last_good_seq = c.seq_next - 1;
+    report->last_good_seq = c.entries.right.seq;
+    report->entries = c.entries.right.seq;
     trail__report_describe(c.report);
     return status;
 }

@@ -11,7 +11,7 @@ local terminal = require("trail.cli.terminal")
 local trail = require("trail")
 
 local verify = {
-  usage = "Usage: trail verify DIR [--expect-head SEQ:HASH] [-q] [-o FORMAT]",
+  usage = "Usage: trail verify DIR [--expect-head SEQ:HASH] [--threads N] [-q] [-o FORMAT]",
   description = "Recompute every hash from the stored bytes and check the chain.",
   epilog = [[
 Works while others write, on what was stored when it began, and in a process of its own, so that a
@@ -29,6 +29,8 @@ function verify.define(command)
   command:argument("DIR"):target("dir"):description("the trail")
   command:option("--expect-head"):argname("SEQ:HASH")
     :description("the trail must hold this event with this hash")
+  command:option("--threads"):argname("N")
+    :description("check on so many threads, at most 16 (default: one for each processor)")
   command:flag("-q --quiet"):description("print nothing if all is right")
   command:option("--output"):hidden_name("-o"):argname("FORMAT"):choices({ "line", "json" })
     :description("line or json (default: line) (-o)")
@@ -81,6 +83,7 @@ end
 function verify.run(args)
   local request = { progress = show_progress() }
   if args.expect_head then request.expect_head = expected_head(args.expect_head) end
+  if args.threads then request.threads = options.number("--threads", args.threads, 1) end
   local report, message, status, bad = trail.verify(args.dir, request)
   terminal.clear_progress()
   report = report or bad
