@@ -164,7 +164,7 @@ static void set_bool(lua_State *L, const char *key, bool value)
 
 static void push_report(lua_State *L, const trail_report *report)
 {
-    lua_createtable(L, 0, 9);
+    lua_createtable(L, 0, 10);
     set_bool(L, "ok", report->fault == TRAIL_FAULT_NONE && report->complete);
     lua_pushstring(L, trail_fault_name(report->fault));
     lua_setfield(L, -2, "fault");
@@ -174,6 +174,7 @@ static void push_report(lua_State *L, const trail_report *report)
     trail__lua_push_head(L, &report->head);
     lua_setfield(L, -2, "head");
     set_bool(L, "head_expected", report->head_expected);
+    set_u64(L, "index_seq", report->index_seq);
     set_bool(L, "complete", report->complete);
     lua_pushstring(L, report->text);
     lua_setfield(L, -2, "text");

@@ -62,7 +62,8 @@ local function facts_of(report)
     { "ok", report.ok }, { "fault", report.fault },
     { "first_bad_seq", report.first_bad_seq }, { "last_good_seq", report.last_good_seq },
     { "entries", report.entries }, { "head", report.head },
-    { "head_expected", report.head_expected }, { "complete", report.complete },
+    { "head_expected", report.head_expected }, { "index_seq", report.index_seq },
+    { "complete", report.complete },
     { "text", report.text },
   }
 end
