@@ -163,7 +163,9 @@ static bool take_offset(void *context, uint32_t offset)
     if (seq > t->segment->seq_last) {
         return false;
     }
-    sum(t->c, cell_of(t->c, seq), t->hash, seq, UINT64_MAX);
+    if (seq <= t->c->seq_last) {
+        sum(t->c, cell_of(t->c, seq), t->hash, seq, UINT64_MAX);
+    }
     t->count++;
     return true;
 }
@@ -215,8 +217,10 @@ static trail_status take_times(trail__compare *c, const trail__segment *segment,
 
             least = at < least ? at : least;
             most = at > most ? at : most;
-            sum_time(c, cell_of(c, segment->seq_first + offset), at,
-                     segment->seq_first + offset, UINT64_MAX);
+            if (segment->seq_first + offset <= c->seq_last) {
+                sum_time(c, cell_of(c, segment->seq_first + offset), at,
+                         segment->seq_first + offset, UINT64_MAX);
+            }
         }
     }
     return least == segment->time_min_us && most == segment->time_max_us
@@ -251,36 +255,52 @@ static trail_status take_index(trail__compare *c, trail_error *err)
 
 /* ---- begin and end ---------------------------------------------------------------- */
 
+/* Open the view; false: there is no index that a query would use. */
+static bool look(trail__compare *c)
+{
+    trail__kv_txn txn;
+    bool fits;
+
+    trail__view_begin(&c->view, c->index);
+    if (trail__kv_begin_read(c->index->log->kv, &txn, NULL) != TRAIL_OK) {
+        return false;
+    }
+    fits = trail__view_fits(&c->view, &txn) && c->view.state.seq > 0;
+    trail__kv_abort(&txn);
+    return fits;
+}
+
+static trail_status make_cells(trail__compare *c, trail_error *err)
+{
+    trail_status status = trail__random((uint8_t *)c->keys, sizeof c->keys, err);
+
+    c->cell_count = (size_t)((c->seq_last - 1) / CELL + 1);
+    c->cells = trail__alloc_zero(c->cell_count * sizeof c->cells[0]);
+    for (int i = 0; i < 3; i++) {
+        c->keys[i] |= 1; /* else what it multiplies would lose bits */
+    }
+    return c->cells != NULL ? status
+                            : trail__error(err, TRAIL_NO_MEMORY,
+                                           "no memory to compare with the index");
+}
+
 trail_status trail__compare_begin(trail__compare **compare_out, trail__index *index,
                                   trail_error *err)
 {
     trail__compare *c = trail__alloc_zero(sizeof *c);
-    trail__kv_txn txn;
-    bool found = false;
-    trail_status status;
+    trail_status status = TRAIL_OK;
+    bool found;
 
     *compare_out = NULL;
     if (c == NULL) {
         return trail__error(err, TRAIL_NO_MEMORY, "no memory to compare with the index");
     }
     c->index = index;
-    trail__view_begin(&c->view, index);
-    status = trail__kv_begin_read(index->log->kv, &txn, err);
-    if (status == TRAIL_OK) {
-        found = trail__view_fits(&c->view, &txn) && c->view.state.seq > 0;
-        trail__kv_abort(&txn);
-    }
+    found = look(c);
+    c->seq_last = found ? c->view.state.seq : 0;
+    trail__view_end(&c->view);
     if (found) {
-        c->seq_last = c->view.state.seq;
-        c->cell_count = (size_t)((c->seq_last - 1) / CELL + 1);
-        c->cells = trail__alloc_zero(c->cell_count * sizeof c->cells[0]);
-        status =
-            c->cells == NULL
-                ? trail__error(err, TRAIL_NO_MEMORY, "no memory to compare the index")
-                : trail__random((uint8_t *)c->keys, sizeof c->keys, err);
-        for (int i = 0; i < 3; i++) {
-            c->keys[i] |= 1;
-        }
+        status = make_cells(c, err);
     }
     if (status != TRAIL_OK || !found) {
         trail__compare_end(c);
@@ -344,6 +364,9 @@ trail_status trail__compare_report(trail__compare *compare, const trail__sums *o
     trail_status status = TRAIL_OK;
     size_t number = 0;
 
+    if (!look(compare) || compare->view.state.seq < compare->seq_last) {
+        return TRAIL_OK; /* it is gone: there is nothing to compare with any more */
+    }
     report->index_seq = compare->seq_last;
     status = take_index(compare, &damage);
     if (status == TRAIL_CORRUPT) {

@@ -21,7 +21,7 @@ typedef struct trail__sums {
 
 void trail__sums_join(trail__sums *to, const trail__sums *from);
 
-/* Take a snapshot of the index; one of the log that is taken afterwards has all that it has.
+/* See how far the index has come; a snapshot of the log that is taken afterwards has all of that.
  * *compare_out is NULL if there is no index, or none that would be used for this log: that is no
  * fault. */
 trail_status trail__compare_begin(trail__compare **compare_out, trail__index *index,
