@@ -39,8 +39,8 @@ typedef enum trail__effort {
     TRAIL__EFFORT_ALL    /* all of it, in one that is too short */
 } trail__effort;
 
-/* One step, with the gate held. 'anew': throw away what is there. *more_out: there is more to do. A damaged index is made anew;
- * TRAIL_CORRUPT means that an entry of the log cannot be read. */
+/* One step, with the gate held. 'anew': throw away what is there. *more_out: there is more to do.
+ * A damaged index is made anew; TRAIL_CORRUPT: an entry of the log cannot be read. */
 trail_status trail__build_step(trail__build *build, trail__effort effort, bool anew,
                                bool *more_out, trail_error *err);
 

@@ -487,7 +487,7 @@ typedef struct trail_index_info {
     uint64_t index_seq; /* it has come to this seq */
     uint64_t head_seq;
     uint64_t segments;
-    unsigned levels;                                 /* how many of these are in use: */
+    unsigned levels; /* sizes of segments there are, the smallest first: */
     uint64_t level_segments[TRAIL_INDEX_LEVELS_MAX]; /* segments of each size */
     uint64_t level_span[TRAIL_INDEX_LEVELS_MAX];     /* seqs that one of them covers */
     uint64_t file_len;                               /* bytes of index.mdb */

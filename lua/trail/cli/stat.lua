@@ -30,9 +30,11 @@ local function index_facts(log)
   local index, message, status = log:index()
   if not index then terminal.fail_status(status, message) end
   local levels, paths = {}, {}
-  for at, level in ipairs(index.levels) do
-    levels[at] = { text = ("%d of %d events"):format(level.segments, level.span),
-      json = ('{"segments":%d,"span":%d}'):format(level.segments, level.span) }
+  for _, level in ipairs(index.levels) do
+    if level.segments > 0 then
+      levels[#levels + 1] = { text = ("%d of %d events"):format(level.segments, level.span),
+        json = ('{"segments":%d,"span":%d}'):format(level.segments, level.span) }
+    end
   end
   for at, path in ipairs(index.paths) do paths[at] = "details." .. path end
   local list = {
