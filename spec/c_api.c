@@ -99,10 +99,12 @@ static void check_words(void)
     };
     static const char *const faults[] = { "none",        "altered part", "altered entry",
                                           "broken link", "missing",      "reordered",
-                                          "unreadable",  "head",         "ids" };
+                                          "unreadable",  "head",         "ids",
+                                          "index" };
     static const char *const fields[] = { "id",     "event_type",    "user_id",
                                           "action", "resource_type", "resource_id",
-                                          "result", "request_id",    "ip_address" };
+                                          "result", "request_id",    "ip_address",
+                                          "details" };
     static const int outside[] = { -1, 1000000, -2147483647 - 1 };
 
     CHECK(sizeof statuses / sizeof statuses[0] == TRAIL_NO_MEMORY + 1);
