@@ -108,12 +108,12 @@ static void check_words(void)
     static const int outside[] = { -1, 1000000, -2147483647 - 1 };
 
     CHECK(sizeof statuses / sizeof statuses[0] == TRAIL_NO_MEMORY + 1);
-    CHECK(sizeof faults / sizeof faults[0] == TRAIL_FAULT_IDS + 1);
+    CHECK(sizeof faults / sizeof faults[0] == TRAIL_FAULT_INDEX + 1);
     CHECK(sizeof fields / sizeof fields[0] == TRAIL_FIELD_COUNT);
     for (int i = 0; i <= TRAIL_NO_MEMORY; i++) {
         CHECK(strcmp(trail_status_name((trail_status)i), statuses[i]) == 0);
     }
-    for (int i = 0; i <= TRAIL_FAULT_IDS; i++) {
+    for (int i = 0; i <= TRAIL_FAULT_INDEX; i++) {
         CHECK(strcmp(trail_fault_name((trail_fault)i), faults[i]) == 0);
     }
     for (int i = 0; i < TRAIL_FIELD_COUNT; i++) {
@@ -121,7 +121,7 @@ static void check_words(void)
     }
     CHECK(trail_field_name(TRAIL_FIELD_COUNT) == NULL);
     CHECK(strcmp(trail_status_name((trail_status)(TRAIL_NO_MEMORY + 1)), "unknown") == 0);
-    CHECK(strcmp(trail_fault_name((trail_fault)(TRAIL_FAULT_IDS + 1)), "unknown") == 0);
+    CHECK(strcmp(trail_fault_name((trail_fault)(TRAIL_FAULT_INDEX + 1)), "unknown") == 0);
     for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
         CHECK(strcmp(trail_status_name((trail_status)outside[i]), "unknown") == 0);
         CHECK(strcmp(trail_fault_name((trail_fault)outside[i]), "unknown") == 0);
