@@ -95,20 +95,15 @@ static trail_status open_parts(trail__store *store, const char *path,
     trail__kv_options kv_options = { .map_size = options->map_size,
                                      .size_max = options->size_max,
                                      .busy_ms = options->busy_ms };
-    trail_status status = trail__group_init(&store->group, err);
+    trail_status status = trail__log_open(&store->log, path, &kv_options, err);
 
     if (status != TRAIL_OK) {
         return status;
     }
-    status = trail__log_open(&store->log, path, &kv_options, err);
-    if (status == TRAIL_OK) {
-        status = open_index(store, path, &kv_options, options->indexing, err);
-        if (status != TRAIL_OK) {
-            trail__log_close(&store->log);
-        }
-    }
+    trail__group_init(&store->group);
+    status = open_index(store, path, &kv_options, options->indexing, err);
     if (status != TRAIL_OK) {
-        trail__group_destroy(&store->group);
+        trail__log_close(&store->log);
     }
     return status;
 }
@@ -181,7 +176,6 @@ void trail__store_close(trail__store *store)
         trail__indexer_release(&store->indexer);
         trail__index_release(&store->index);
         trail__log_close(&store->log);
-        trail__group_destroy(&store->group);
         trail__free(store);
     }
     (void)pthread_mutex_unlock(&registry_lock);
