@@ -29,6 +29,7 @@ typedef struct trail__batch {
     size_t count;
     size_t len; /* bytes that storing them takes, about */
     uint8_t *memory;
+    size_t memory_len;
     bool has_ids; /* some event brought an id of its own */
 
     /* For group commit. */
