@@ -444,6 +444,15 @@ static void run_exit(void)
     exit(0);
 }
 
+/* A writer that holds the lock until it is killed. */
+static void run_hold(void)
+{
+    hold();
+    puts("held");
+    fflush(stdout);
+    pause();
+}
+
 /* Tells of each event when it is durable, until it is killed. */
 static void run_kill(void)
 {
@@ -481,8 +490,8 @@ int main(int argc, char **argv)
         { "bytes", run_bytes },      { "failures", run_failures },
         { "eventfd", run_event_fd }, { "close", run_close },
         { "exit", run_exit },        { "kill", run_kill },
-        { "threads", run_threads },  { "fork", run_fork },
-        { "signals", run_signals },
+        { "hold", run_hold },        { "threads", run_threads },
+        { "fork", run_fork },        { "signals", run_signals },
     };
 
     path = argc == 3 ? argv[1] : "";
