@@ -125,7 +125,8 @@ static trail_status make_room(trail__batch *batch, size_t parts_len, uint8_t **r
     size_t drafts_len = batch->count * sizeof *batch->drafts;
     size_t random_len = batch->count * RANDOM_PER_EVENT;
 
-    batch->memory = trail__alloc(drafts_len + random_len + parts_len);
+    batch->memory_len = drafts_len + random_len + parts_len;
+    batch->memory = trail__alloc(batch->memory_len);
     if (batch->memory == NULL) {
         return trail__error(err, TRAIL_NO_MEMORY, "no memory for %zu events",
                             batch->count);

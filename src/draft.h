@@ -13,6 +13,8 @@
 #include "entry.h"
 #include "trail.h"
 
+#include <stdatomic.h>
+
 typedef struct trail__draft {
     const trail_event *event; /* the caller's; must live until the batch is over */
     trail__parts parts;
@@ -27,11 +29,13 @@ typedef struct trail__batch {
     size_t count;
     size_t len; /* bytes that storing them takes, about */
     uint8_t *memory;
+    size_t memory_len;
     bool has_ids; /* some event brought an id of its own */
 
     /* For group commit. */
     struct trail__batch *next;
-    bool over;
+    bool ends_call; /* the last one of its caller's */
+    atomic_bool over;
     trail_status status;
     trail_error error;
 } trail__batch;

@@ -2,29 +2,34 @@
  * Level 7: may include levels 0-6.
  * SPDX-License-Identifier: MIT
  *
- * Whoever comes while nobody writes becomes the leader: he takes all batches that wait, commits
- * them in one transaction, and tells the others. Those who come meanwhile wait for the next
- * round.
+ * Whoever comes first leads the round: as soon as the round before is over he takes all batches
+ * that wait, commits them in one transaction, and tells the others, who sleep. Those who come
+ * meanwhile make the next round.
  */
 #ifndef TRAIL_GROUP_H
 #define TRAIL_GROUP_H
 
 #include "log.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 
 typedef struct trail__group {
-    pthread_mutex_t lock;
-    pthread_cond_t round_over;
-    trail__batch *first; /* batches that wait, oldest first */
-    trail__batch *last;
-    bool writing; /* a leader is at work */
+    /* The batch that came last, linked to those before it; its lowest bit is that of the round,
+     * which is odd or even. No batch: the next one to come leads. */
+    _Atomic(uintptr_t) newest;
+    atomic_uint over[2]; /* counts the commits of even and of odd rounds; futex */
+    atomic_uint writing; /* is a leader at work, and does the next one sleep; futex */
+    atomic_uint arrived; /* callers so far */
+
+    /* Of the leader at work. */
+    unsigned taken;   /* callers so far */
+    unsigned company; /* callers of the round before */
 } trail__group;
 
-trail_status trail__group_init(trail__group *group, trail_error *err);
-void trail__group_destroy(trail__group *group); /* nobody may be waiting */
+void trail__group_init(trail__group *group);
 
-/* Returns when the batch is durable or refused; the outcome is in the batch. */
-void trail__group_append(trail__group *group, trail__log *log, trail__batch *batch);
+/* Append a list of batches, oldest first. Returns when each of them is durable or refused; the
+ * outcome is in the batch. Their links are of no use then. */
+void trail__group_append(trail__group *group, trail__log *log, trail__batch *batches);
 
 #endif

@@ -13,12 +13,18 @@ struct trail {
     trail__store *store;
     bool read_only;
     unsigned busy_ms;
-    atomic_uint appends; /* under way in other threads; trail_close waits for them */
-    char *real_path;     /* from realpath(), freed by free() */
-    char path[];         /* as given */
+    unsigned close_ms;
+    trail_queue_policy queue_policy;
+    trail__client *client; /* what was submitted through this handle */
+    atomic_uint appends;   /* under way in other threads; trail_close waits for them */
+    char *real_path;       /* from realpath(), freed by free() */
+    char path[];           /* as given */
 };
 
 /* TRAIL_FORKED in a child of the process that opened the handle. */
 trail_status trail__handle_check(const trail *t, trail_error *err);
+
+/* Wait for what was submitted through the handle, as trail_close promises. */
+void trail__handle_drain(trail *t);
 
 #endif

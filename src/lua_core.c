@@ -347,6 +347,7 @@ int luaopen_trail_core(lua_State *L)
     trail__lua_open_log(L);
     trail__lua_open_verify(L);
     trail__lua_open_index(L);
+    trail__lua_open_submit(L);
     push_kinds(L);
     push_statuses(L);
     lua_setfield(L, -2, "statuses");

@@ -154,6 +154,10 @@ void trail__lua_check_single(lua_State *L, int index, const char *function);
 trail_status trail__lua_batch_read(lua_State *L, int index, trail__lua_batch *batch,
                                    trail__lua_encoder *encoder, trail_error *err);
 
+/* Push seq, receipt; or for a list: seqs, receipts. Returns 2. */
+int trail__lua_push_receipts(lua_State *L, const trail_receipt *receipts, size_t count,
+                             bool list);
+
 /* How a record shall look in Lua. */
 typedef struct trail__lua_view {
     bool details_text; /* details as JSON text */
@@ -224,9 +228,22 @@ void trail__lua_open_encode(lua_State *L);
 void trail__lua_open_decode(lua_State *L);
 void trail__lua_open_verify(lua_State *L);
 void trail__lua_open_index(lua_State *L);
+void trail__lua_open_submit(lua_State *L);
 
 /* log:verify([options]) */
 int trail__lua_log_verify(lua_State *L);
+
+/* ---- submit (lua_submit.c) --------------------------------------------------------- */
+
+/* The options of open() that are about the queue; the value is on top. False: the key is
+ * another one. */
+bool trail__lua_queue_option(lua_State *L, trail_text key, trail_options *options);
+
+/* log:submit(event or list), log:flush([seconds]), log:event_fd(), log:queue() */
+int trail__lua_log_submit(lua_State *L);
+int trail__lua_log_flush(lua_State *L);
+int trail__lua_log_event_fd(lua_State *L);
+int trail__lua_log_queue(lua_State *L);
 
 /* ---- index (lua_index.c) ----------------------------------------------------------- */
 

@@ -106,7 +106,8 @@ static void read_option(lua_State *L, trail_options *options, const char **paths
     } else if (trail__lua_text_is(key, "busy_ms")) {
         count = trail__lua_check_count(L, -1, "option", "busy_ms", 0);
         options->busy_ms = count > UINT_MAX ? UINT_MAX : (unsigned)count;
-    } else if (!trail__lua_index_option(L, key, options, paths)) {
+    } else if (!trail__lua_index_option(L, key, options, paths) &&
+               !trail__lua_queue_option(L, key, options)) {
         trail__lua_unknown(L, "", "option", -2);
     }
 }
@@ -170,22 +171,22 @@ static void push_receipt(lua_State *L, const trail_receipt *receipt)
     trail__lua_set_kind(L, TRAIL__LUA_RECEIPT);
 }
 
-/* seq, receipt - or for a list: seqs, receipts */
-static int push_receipts(lua_State *L, const trail__lua_batch *batch)
+int trail__lua_push_receipts(lua_State *L, const trail_receipt *receipts, size_t count,
+                             bool list)
 {
     size_t i;
 
-    if (!batch->list) {
-        trail__lua_push_u64(L, batch->receipts[0].seq);
-        push_receipt(L, &batch->receipts[0]);
+    if (!list) {
+        trail__lua_push_u64(L, receipts[0].seq);
+        push_receipt(L, &receipts[0]);
         return 2;
     }
-    lua_createtable(L, (int)batch->count, 0);
-    lua_createtable(L, (int)batch->count, 0);
-    for (i = 0; i < batch->count; i++) {
-        trail__lua_push_u64(L, batch->receipts[i].seq);
+    lua_createtable(L, (int)count, 0);
+    lua_createtable(L, (int)count, 0);
+    for (i = 0; i < count; i++) {
+        trail__lua_push_u64(L, receipts[i].seq);
         trail__lua_raw_seti(L, -3, i + 1);
-        push_receipt(L, &batch->receipts[i]);
+        push_receipt(L, &receipts[i]);
         trail__lua_raw_seti(L, -2, i + 1);
     }
     return 2;
@@ -217,7 +218,7 @@ static int l_append(lua_State *L)
     if (status != TRAIL_OK) {
         return trail__lua_failure(L, &err);
     }
-    return push_receipts(L, &batch);
+    return trail__lua_push_receipts(L, batch.receipts, batch.count, batch.list);
 }
 
 /* ---- read -------------------------------------------------------------------------- */
@@ -386,6 +387,11 @@ void trail__lua_open_log(lua_State *L)
                                      { "__tostring", l_tostring },
                                      { NULL, NULL } };
     static const luaL_Reg methods[] = { { "append", l_append },
+                                        { "submit", trail__lua_log_submit },
+                                        { "submit_batch", trail__lua_log_submit },
+                                        { "flush", trail__lua_log_flush },
+                                        { "event_fd", trail__lua_log_event_fd },
+                                        { "queue", trail__lua_log_queue },
                                         { "get", l_get },
                                         { "head", l_head },
                                         { "info", l_info },

@@ -20,6 +20,7 @@ struct trail__store {
     trail__index index;
     trail__indexer indexer;
     trail__group group;
+    trail__queue queue;
     dev_t device;
     ino_t inode;
     pid_t pid;
@@ -30,6 +31,7 @@ struct trail__store {
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static trail__store *registry;
 static pthread_once_t at_fork_once = PTHREAD_ONCE_INIT;
+static pthread_once_t at_exit_once = PTHREAD_ONCE_INIT;
 
 static void before_fork(void)
 {
@@ -52,6 +54,26 @@ static void child_after_fork(void)
 static void watch_fork(void)
 {
     (void)pthread_atfork(before_fork, parent_after_fork, child_after_fork);
+}
+
+/* What was submitted is written before the process ends. After that OpenSSL takes itself down, and
+ * no thread may hash any more. */
+static void before_exit(void)
+{
+    (void)pthread_mutex_lock(&registry_lock);
+    for (trail__store *store = registry; store != NULL; store = store->next) {
+        if (!trail__store_forked(store)) {
+            trail__queue_end(&store->queue);
+        }
+    }
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+/* Asked for when the first event is submitted: OpenSSL's own handler, which runs after those that
+ * come later, is there by then. */
+static void watch_exit(void)
+{
+    (void)atexit(before_exit);
 }
 
 /* A child that was made without fork()'s handlers (_Fork, clone) still has the parent's stores in
@@ -95,20 +117,23 @@ static trail_status open_parts(trail__store *store, const char *path,
     trail__kv_options kv_options = { .map_size = options->map_size,
                                      .size_max = options->size_max,
                                      .busy_ms = options->busy_ms };
-    trail_status status = trail__group_init(&store->group, err);
+    trail_status status = trail__log_open(&store->log, path, &kv_options, err);
 
     if (status != TRAIL_OK) {
         return status;
     }
-    status = trail__log_open(&store->log, path, &kv_options, err);
+    trail__group_init(&store->group);
+    status = open_index(store, path, &kv_options, options->indexing, err);
     if (status == TRAIL_OK) {
-        status = open_index(store, path, &kv_options, options->indexing, err);
+        status = trail__queue_init(&store->queue, &store->log, &store->group,
+                                   &store->indexer, options, err);
         if (status != TRAIL_OK) {
-            trail__log_close(&store->log);
+            trail__indexer_release(&store->indexer);
+            trail__index_release(&store->index);
         }
     }
     if (status != TRAIL_OK) {
-        trail__group_destroy(&store->group);
+        trail__log_close(&store->log);
     }
     return status;
 }
@@ -178,10 +203,10 @@ void trail__store_close(trail__store *store)
     (void)pthread_mutex_lock(&registry_lock);
     if (--store->handles == 0) {
         forget(store);
+        trail__queue_release(&store->queue);
         trail__indexer_release(&store->indexer);
         trail__index_release(&store->index);
         trail__log_close(&store->log);
-        trail__group_destroy(&store->group);
         trail__free(store);
     }
     (void)pthread_mutex_unlock(&registry_lock);
@@ -197,6 +222,11 @@ trail__index *trail__store_index(trail__store *store)
     return &store->index;
 }
 
+trail__queue *trail__store_queue(trail__store *store)
+{
+    return &store->queue;
+}
+
 bool trail__store_forked(const trail__store *store)
 {
     return store->pid != getpid();
@@ -210,4 +240,12 @@ void trail__store_append(trail__store *store, trail__batch *batch)
 
         trail__indexer_poke(&store->indexer, last->receipt.seq, batch->count);
     }
+}
+
+trail_status trail__store_submit(trail__store *store, trail_ticket *ticket,
+                                 trail_queue_policy policy, unsigned wait_ms,
+                                 trail_error *err)
+{
+    (void)pthread_once(&at_exit_once, watch_exit);
+    return trail__queue_put(&store->queue, ticket, policy, wait_ms, err);
 }

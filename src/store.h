@@ -11,6 +11,7 @@
 
 #include "index.h"
 #include "log.h"
+#include "queue.h"
 
 typedef struct trail__store trail__store;
 
@@ -21,11 +22,17 @@ void trail__store_close(trail__store *store);
 
 trail__log *trail__store_log(trail__store *store);
 trail__index *trail__store_index(trail__store *store);
+trail__queue *trail__store_queue(trail__store *store);
 
 /* Was the store opened by a parent of this process? Then nothing in it may be touched. */
 bool trail__store_forked(const trail__store *store);
 
 /* Append with the other threads; the outcome is in the batch. */
 void trail__store_append(trail__store *store, trail__batch *batch);
+
+/* As trail__queue_put. What waits when the process ends by exit() is still written. */
+trail_status trail__store_submit(trail__store *store, trail_ticket *ticket,
+                                 trail_queue_policy policy, unsigned wait_ms,
+                                 trail_error *err);
 
 #endif

@@ -130,8 +130,13 @@ trail_status trail_open(trail **trail_out, const char *path, const trail_options
     }
     memcpy(t->path, path, strlen(path) + 1);
     t->busy_ms = own.busy_ms;
+    t->close_ms = own.close_ms;
+    t->queue_policy = own.queue_policy;
     t->read_only = (own.flags & TRAIL_READ_ONLY) != 0;
-    status = open_store(&t->store, path, &own, err);
+    status = trail__client_new(&t->client, err);
+    if (status == TRAIL_OK) {
+        status = open_store(&t->store, path, &own, err);
+    }
     if (status == TRAIL_OK) {
         t->real_path = realpath(path, NULL);
         if (t->real_path == NULL) {
@@ -140,6 +145,7 @@ trail_status trail_open(trail **trail_out, const char *path, const trail_options
         }
     }
     if (status != TRAIL_OK) {
+        trail__client_release(t->client);
         trail__free(t);
         return status;
     }
@@ -161,7 +167,9 @@ void trail_close(trail *t)
 {
     if (t != NULL) {
         wait_for_appends(t);
+        trail__handle_drain(t);
         trail__store_close(t->store);
+        trail__client_release(t->client);
         free(t->real_path);
         trail__free(t);
     }
