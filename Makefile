@@ -105,7 +105,8 @@ $(B)/lua/trail/core.so: $(LUA_OBJS) $(B)/libtrail.so
 	@echo '  $@'
 	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -Wl,-rpath,'$$ORIGIN/../..:$$ORIGIN/../../..' -o $@ $(LUA_OBJS) -L$(B) -ltrail
 
-$(B)/lua/trail/testing.so: $(TEST_OBJS) $(FAULT_OBJS)
+# With the binding, so that specs can use a whole trail that has its fault points.
+$(B)/lua/trail/testing.so: $(TEST_OBJS) $(LUA_OBJS) $(FAULT_OBJS)
 	@mkdir -p $(@D)
 	@echo '  $@'
 	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -shared -Wl,-z,nodelete -o $@ $^ $(LIB_LIBS)

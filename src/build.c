@@ -430,6 +430,24 @@ static trail_status try_step(trail__build *build, trail__effort effort, bool *mo
     return status;
 }
 
+/* Under the lock, so that no reader who finds the file replaced closes it under our hands. If one
+ * did so before, the file was removed: make it anew. */
+static trail_status step(trail__build *build, trail__effort effort, bool *more_out,
+                         trail_error *err)
+{
+    trail__index *index = build->index;
+    trail_status status;
+
+    (void)pthread_rwlock_rdlock(&index->lock);
+    if (index->kv != NULL) {
+        status = try_step(build, effort, more_out, err);
+    } else {
+        status = trail__error(err, TRAIL_CORRUPT, "%s/index.mdb was removed", index->dir);
+    }
+    (void)pthread_rwlock_unlock(&index->lock);
+    return status;
+}
+
 trail_status trail__build_step(trail__build *build, trail__effort effort, bool anew,
                                bool *more_out, trail_error *err)
 {
@@ -443,7 +461,7 @@ trail_status trail__build_step(trail__build *build, trail__effort effort, bool a
     if (status != TRAIL_OK) {
         return status;
     }
-    status = try_step(build, effort, more_out, err);
+    status = step(build, effort, more_out, err);
     if (status == TRAIL_CORRUPT && !build->log_fault && !anew) {
         return trail__build_step(build, effort, true, more_out, err);
     }

@@ -9,6 +9,7 @@
 #ifdef TRAIL_FAULTS
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,8 @@ static struct {
     unsigned long first;
     unsigned long count;
     unsigned long calls;
-} armed = { PTHREAD_MUTEX_INITIALIZER, POINT_ALLOC, 0, 0, 0 };
+    bool deadly;
+} armed = { PTHREAD_MUTEX_INITIALIZER, POINT_ALLOC, 0, 0, 0, false };
 
 bool trail__fault(const char *point)
 {
@@ -33,6 +35,9 @@ bool trail__fault(const char *point)
         armed.calls++;
         /* first + count could overflow: "all from here on" is ULONG_MAX. */
         fails = armed.calls >= armed.first && armed.calls - armed.first < armed.count;
+        if (fails && armed.deadly) {
+            (void)raise(SIGKILL);
+        }
     }
     pthread_mutex_unlock(&armed.lock);
     return fails;
@@ -47,6 +52,14 @@ void trail__fault_arm(const char *point, unsigned long first, unsigned long coun
     armed.first = first;
     armed.count = count;
     armed.calls = 0;
+    armed.deadly = false;
+    pthread_mutex_unlock(&armed.lock);
+}
+
+void trail__fault_deadly(void)
+{
+    pthread_mutex_lock(&armed.lock);
+    armed.deadly = true;
     pthread_mutex_unlock(&armed.lock);
 }
 

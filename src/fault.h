@@ -25,6 +25,9 @@ bool trail__fault(const char *point);
  * allocations. count 0 switches off. */
 void trail__fault_arm(const char *point, unsigned long first, unsigned long count);
 
+/* Until the next arm: what would fail kills the process, as if by kill -9. */
+void trail__fault_deadly(void);
+
 /* How many calls were counted since the last arm. */
 unsigned long trail__fault_calls(void);
 #else

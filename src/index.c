@@ -13,7 +13,17 @@
 
 enum { STATE_LEN_MAX = 9 * (8 + TRAIL__DEAD_MAX) + TRAIL_HASH_LEN };
 static const trail_text state_key = { "state", 5 };
+
+#ifdef TRAIL_FAULTS
+static trail__shape shape_default = { .unit = 256, .fan = 16, .levels = 5 };
+
+void trail__index_shape_set(trail__shape shape)
+{
+    shape_default = shape;
+}
+#else
 static const trail__shape shape_default = { .unit = 256, .fan = 16, .levels = 5 };
+#endif
 
 uint64_t trail__index_span(const trail__index *index, unsigned level)
 {

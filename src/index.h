@@ -67,6 +67,11 @@ typedef struct trail__index_state {
     uint64_t dead[TRAIL__DEAD_MAX];
 } trail__index_state;
 
+#ifdef TRAIL_FAULTS
+/* The shape of every index that is opened from now on. */
+void trail__index_shape_set(trail__shape shape);
+#endif
+
 /* Seqs that a segment of a level covers. */
 uint64_t trail__index_span(const trail__index *index, unsigned level);
 

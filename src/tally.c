@@ -79,9 +79,6 @@ static trail_status add_term(void *context, unsigned field, trail_text term)
     if (field != t->field) {
         return TRAIL_OK;
     }
-    if (term.len > TRAIL__TERM_LEN_MAX) {
-        term.len = TRAIL__TERM_LEN_MAX;
-    }
     t->met = true;
     return add(t, field, term, 1) ? TRAIL_OK : TRAIL_NO_MEMORY;
 }
@@ -176,6 +173,10 @@ static trail_status count_postings(tally *t, const trail__span *span, uint64_t n
 
         if (common == 0) {
             continue;
+        }
+        if (p.term.len >= TRAIL__TERM_LEN_MAX) { /* several values, or one of them */
+            status = TRAIL_CORRUPT;
+            break;
         }
         if (!add(t, t->field, p.term, common)) {
             status = TRAIL_NO_MEMORY;
@@ -341,7 +342,8 @@ static void release(tally *t)
     memset(t, 0, sizeof *t);
 }
 
-/* A damaged index shows while its postings are counted: then the log is asked alone. */
+/* A damaged index shows while its postings are counted, and so do values of which it knows the
+ * beginning only: then the log is asked alone. */
 static trail_status make(tally *t, const trail_filter *filter, trail_error *err)
 {
     trail_filter whole;

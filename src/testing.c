@@ -12,10 +12,11 @@ typedef struct part {
 } part;
 
 static const part parts[] = {
-    { "entry", trail__testing_entry },   { "error", trail__testing_error },
-    { "fault", trail__testing_fault },   { "json", trail__testing_json },
-    { "kv", trail__testing_kv },         { "process", trail__testing_process },
-    { "tamper", trail__testing_tamper }, { "text", trail__testing_text_module },
+    { "entry", trail__testing_entry },     { "error", trail__testing_error },
+    { "fault", trail__testing_fault },     { "index", trail__testing_index },
+    { "json", trail__testing_json },       { "kv", trail__testing_kv },
+    { "process", trail__testing_process }, { "set", trail__testing_set },
+    { "tamper", trail__testing_tamper },   { "text", trail__testing_text_module },
     { "verify", trail__testing_verify },
 };
 

@@ -28,7 +28,9 @@ void trail__testing_text_module(lua_State *L);
 void trail__testing_json(lua_State *L);
 void trail__testing_kv(lua_State *L);
 void trail__testing_entry(lua_State *L);
+void trail__testing_index(lua_State *L);
 void trail__testing_process(lua_State *L);
+void trail__testing_set(lua_State *L);
 void trail__testing_tamper(lua_State *L);
 void trail__testing_verify(lua_State *L);
 

@@ -123,6 +123,14 @@ static int l_fault_arm(lua_State *L)
     return 0;
 }
 
+/* fault.deadly(): until the next arm, what would fail kills the process as by kill -9. */
+static int l_fault_deadly(lua_State *L)
+{
+    (void)L;
+    trail__fault_deadly();
+    return 0;
+}
+
 static int l_fault_calls(lua_State *L)
 {
     lua_pushinteger(L, (lua_Integer)trail__fault_calls());
@@ -164,9 +172,9 @@ static int l_fault_allocate(lua_State *L)
 void trail__testing_fault(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "arm", l_fault_arm }, { "calls", l_fault_calls },
-        { "hit", l_fault_hit }, { "allocate", l_fault_allocate },
-        { NULL, NULL },
+        { "arm", l_fault_arm },       { "calls", l_fault_calls },
+        { "hit", l_fault_hit },       { "allocate", l_fault_allocate },
+        { "deadly", l_fault_deadly }, { NULL, NULL },
     };
 
     luaL_newlib(L, functions);

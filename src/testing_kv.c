@@ -11,7 +11,9 @@
 #include <lauxlib.h>
 #include <string.h>
 
-static const char *const table_names[] = { "entries", "ids", "meta", NULL };
+/* Those of log.mdb, then those of index.mdb. */
+static const char *const table_names[] = { "entries",  "ids",   "meta", "blocks",
+                                           "segments", "state", NULL };
 
 static int fail(lua_State *L, const trail_error *err)
 {
@@ -21,9 +23,20 @@ static int fail(lua_State *L, const trail_error *err)
     return 3;
 }
 
-static trail_status open_kv(lua_State *L, trail__kv **kv_out, trail_error *err)
+static trail__kv_table check_table(lua_State *L, int index, trail__kv_file *file_out)
 {
-    trail__kv_options options = { .busy_ms = 10000 };
+    int number = luaL_checkoption(L, index, NULL, table_names);
+
+    *file_out = number < TRAIL__KV_TABLES ? TRAIL__KV_LOG : TRAIL__KV_INDEX;
+    return (trail__kv_table)(number % TRAIL__KV_TABLES);
+}
+
+static trail_status open_kv(lua_State *L, trail__kv_file file, trail__kv **kv_out,
+                            trail_error *err)
+{
+    trail__kv_options options = { .file = file,
+                                  .busy_ms = 10000,
+                                  .no_gate = file == TRAIL__KV_INDEX };
 
     return trail__kv_open(kv_out, luaL_checkstring(L, 1), &options, err);
 }
@@ -58,11 +71,12 @@ static trail_status push_rows(lua_State *L, trail__kv_txn *txn, trail__kv_table 
 /* rows(dir, table) -> { { key =, value = }, ... } in the order of keys */
 static int l_rows(lua_State *L)
 {
-    trail__kv_table table = (trail__kv_table)luaL_checkoption(L, 2, NULL, table_names);
+    trail__kv_file file;
+    trail__kv_table table = check_table(L, 2, &file);
     trail__kv *kv;
     trail__kv_txn txn;
     trail_error err;
-    trail_status status = open_kv(L, &kv, &err);
+    trail_status status = open_kv(L, file, &kv, &err);
 
     if (status == TRAIL_OK) {
         status = trail__kv_begin_read(kv, &txn, &err);
@@ -110,12 +124,13 @@ static trail_status renumber_head(trail__kv_txn *txn, trail_error *err)
 /* One change { table =, key =, value = or nil to delete } */
 static trail_status apply(lua_State *L, trail__kv_txn *txn, trail_error *err)
 {
+    trail__kv_file file;
     trail__kv_table table;
     trail_text key;
     trail_text value;
 
     lua_getfield(L, -1, "table");
-    table = (trail__kv_table)luaL_checkoption(L, -1, NULL, table_names);
+    table = check_table(L, -1, &file);
     lua_getfield(L, -2, "key");
     key = trail__testing_text(L, -1);
     lua_getfield(L, -3, "value");
@@ -127,18 +142,23 @@ static trail_status apply(lua_State *L, trail__kv_txn *txn, trail_error *err)
     return trail__kv_replace(txn, table, key, value, err);
 }
 
-/* change(dir, { change, ... } [, honest]): all in one transaction. With 'honest' the head
+/* change(dir, { change, ... } [, honest]): all in one transaction, of one file. With 'honest' the head
  * keeps the old transaction number, as a plain LMDB tool would leave it. */
 static int l_change(lua_State *L)
 {
     bool honest = lua_toboolean(L, 3);
+    trail__kv_file file;
     trail__kv *kv;
     trail__kv_txn txn;
     trail_error err;
     trail_status status;
 
     luaL_checktype(L, 2, LUA_TTABLE);
-    status = open_kv(L, &kv, &err);
+    lua_rawgeti(L, 2, 1);
+    lua_getfield(L, -1, "table");
+    (void)check_table(L, -1, &file);
+    lua_pop(L, 2);
+    status = open_kv(L, file, &kv, &err);
     if (status != TRAIL_OK) {
         return fail(L, &err);
     }
