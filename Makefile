@@ -56,7 +56,7 @@ PACKAGES := gcc libc6-dev make pkg-config liblmdb-dev libssl-dev libjansson-dev 
 	lua5.4 liblua5.4-dev lua-cjson lua-argparse
 DEMO_PACKAGES := python3
 TEST_PACKAGES := lua-busted python3 faketime procps g++ locales
-BENCH_PACKAGES := libsqlite3-dev
+BENCH_PACKAGES := libsqlite3-dev libpq-dev postgresql-15
 
 .PHONY: all lib lua cli testing examples demo test test-plain test-sanitize sanitize bench \
 	bench-plain lint env \
@@ -193,21 +193,27 @@ test-sanitize:
 
 sanitize: test-sanitize
 
-# Figures against SQLite and against what the machine can do: docs/performance.md.
-EVENTS ?= 200000
-ROUNDS ?= 7
+# Figures against SQLite, Postgres and what the machine can do: docs/performance.md. EVENTS is the
+# size of the largest trail; the peers get a million of them at most.
+EVENTS ?= 10000000
+ROUND_EVENTS ?= 200000
+ROUNDS ?= 5
 IMPORT_LINES ?= 1000000
+BENCH_FLAGS ?=
 
 bench:
 	$(call install,$(PACKAGES) $(BENCH_PACKAGES))
 	@$(MAKE) --no-print-directory bench-plain
 
-bench-plain: $(B)/bench cli
-	@$(B)/bench --build $(B) --events $(EVENTS) --rounds $(ROUNDS) --lines $(IMPORT_LINES)
+bench-plain: $(B)/bench cli lua
+	@$(B)/bench --build $(B) --lua $(LUA) --events $(EVENTS) --round $(ROUND_EVENTS) \
+		--rounds $(ROUNDS) --lines $(IMPORT_LINES) $(BENCH_FLAGS)
+
+$(B)/obj/bench_postgres.o: TRAIL_CFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null)
 
 $(B)/bench: $(BENCH_OBJS) $(LIB_OBJS)
 	@echo '  $@'
-	$(Q)$(CC) $(CFLAGS) $(LTO) $(SAN) $(LDFLAGS) -o $@ $^ -lsqlite3 $(LIB_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LTO) $(SAN) $(LDFLAGS) -o $@ $^ -lsqlite3 -lpq $(LIB_LIBS)
 
 # The C examples, built as an outside program would be: by the public header alone.
 examples: $(B)/append $(B)/query
@@ -260,7 +266,7 @@ help:
 	@echo 'make demo      build, then import, query, verify and damage sample events'
 	@echo 'make test      every spec, plain and under the sanitizers (SPECS=spec/x_spec.lua for one)'
 	@echo 'make all       build/trail, build/libtrail.so and .a, build/lua/trail/core.so'
-	@echo 'make bench     measure against SQLite and the hardware; writes build/bench.json'
+	@echo 'make bench     measure against SQLite, Postgres and the hardware; writes build/bench.json'
 	@echo 'make examples  the C examples: build/append, build/query'
 	@echo 'make lint      clang-format, luac and luacheck, as far as they are installed'
 	@echo 'make install   under PREFIX=$(PREFIX), behind DESTDIR'

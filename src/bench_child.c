@@ -1,15 +1,20 @@
-/* bench_child.c - run a program, and watch how much memory it and its children take.
+/* bench_child.c - run other programs, and watch how much memory they take.
  * Edge: of the library only trail.h; never installed.
  * SPDX-License-Identifier: MIT
+ *
+ * Whatever is started here ends with us: the kernel signals it when we are gone, however
+ * that came about.
  */
 #include "bench.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SAMPLE_MS = 20, DEPTH_MAX = 8 };
@@ -60,56 +65,83 @@ static long tree_kib(pid_t pid, int depth)
     return kib;
 }
 
-static _Noreturn void become(const char *const argv[])
+static bool redirect(const char *path, int flags, int to)
 {
-    int nowhere = open("/dev/null", O_RDWR);
+    int file = open(path == NULL ? "/dev/null" : path, flags | O_CLOEXEC, 0666);
 
-    /* What it says on stderr is let through: it tells why it failed. */
-    if (nowhere >= 0 && dup2(nowhere, STDIN_FILENO) >= 0 &&
-        dup2(nowhere, STDOUT_FILENO) >= 0) {
-        (void)execv(argv[0], (char *const *)(uintptr_t)argv);
+    return file >= 0 && dup2(file, to) >= 0;
+}
+
+/* The files are opened before the user changes. What is not sent elsewhere of its stderr
+ * is let through: it tells why it failed. */
+static _Noreturn void become(const bench_child *child, pid_t parent)
+{
+    const bench_user_ids *user = child->user;
+    int signal = child->death_signal == 0 ? SIGKILL : child->death_signal;
+    bool ready = redirect(NULL, O_RDONLY, STDIN_FILENO) &&
+                 redirect(child->output, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO) &&
+                 (child->log == NULL ||
+                  redirect(child->log, O_WRONLY | O_CREAT | O_APPEND, STDERR_FILENO)) &&
+                 (child->directory == NULL || chdir(child->directory) == 0) &&
+                 (user == NULL || (initgroups(user->name, user->gid) == 0 &&
+                                   setgid(user->gid) == 0 && setuid(user->uid) == 0));
+
+    /* A change of user forgets the signal, so it is asked for after that. */
+    if (ready && prctl(PR_SET_PDEATHSIG, signal) == 0 && getppid() == parent) {
+        (void)execvp(child->argv[0], (char *const *)(uintptr_t)child->argv);
     }
-    (void)fprintf(stderr, "bench: cannot run %s: %s\n", argv[0], strerror(errno));
+    (void)fprintf(stderr, "bench: cannot run %s: %s\n", child->argv[0], strerror(errno));
     _exit(127);
 }
 
-/* Returns when the program itself runs: until exec the child counts as large as we are. */
-static pid_t start(const char *const argv[])
+/* Until exec the child counts as large as we are: the pipe closes when it runs. */
+pid_t bench_child_start(const bench_child *child)
 {
     int ends[2];
     char byte;
-    pid_t child;
+    pid_t parent = getpid();
+    pid_t pid;
 
     if (pipe2(ends, O_CLOEXEC) != 0) {
         bench_fail("cannot make a pipe: %s", strerror(errno));
     }
-    child = fork();
-    if (child == 0) {
-        become(argv);
+    pid = fork();
+    if (pid == 0) {
+        become(child, parent);
     }
-    if (child < 0) {
+    if (pid < 0) {
         bench_fail("cannot fork: %s", strerror(errno));
     }
     close(ends[1]);
     while (read(ends[0], &byte, sizeof byte) < 0 && errno == EINTR) {
     }
     close(ends[0]);
-    return child;
+    return pid;
 }
 
-void bench_child_run(const char *const argv[], double *seconds_out, double *peak_mib_out)
+bool bench_child_wait(pid_t pid)
 {
-    const struct timespec pause = { 0, SAMPLE_MS * 1000000L };
+    int how = 0;
+
+    while (waitpid(pid, &how, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(how) && WEXITSTATUS(how) == 0;
+}
+
+void bench_child_run(const char *const argv[], const char *output, double *seconds_out,
+                     double *peak_mib_out)
+{
+    const bench_child child = { .argv = argv, .output = output };
     double begin = bench_now_s();
-    pid_t child = start(argv);
+    pid_t pid = bench_child_start(&child);
     long peak_kib = 0;
     int how = 0;
 
-    while (waitpid(child, &how, WNOHANG) == 0) {
-        long kib = tree_kib(child, 0);
+    while (waitpid(pid, &how, WNOHANG) == 0) {
+        long kib = tree_kib(pid, 0);
 
         peak_kib = kib > peak_kib ? kib : peak_kib;
-        (void)nanosleep(&pause, NULL);
+        bench_sleep_ms(SAMPLE_MS);
     }
     *seconds_out = bench_now_s() - begin;
     *peak_mib_out = (double)peak_kib / 1024;

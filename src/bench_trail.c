@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-trail *bench_trail_new(const char *path)
+enum { SEGMENT_SEQS = 4096, PAGE = 100 };
+
+trail *bench_trail_new(const char *path, trail_indexing indexing)
 {
     trail *t = NULL;
     trail_options options;
@@ -15,8 +17,43 @@ trail *bench_trail_new(const char *path)
 
     trail_options_init(&options);
     options.flags = TRAIL_CREATE_NEW;
+    options.indexing = indexing;
+    options.queue_policy = TRAIL_QUEUE_WAIT;
     bench_check(trail_open(&t, path, &options, &err), &err, "create a trail");
     return t;
+}
+
+trail *bench_trail_open(const char *path)
+{
+    trail *t = NULL;
+    trail_options options;
+    trail_error err;
+
+    trail_options_init(&options);
+    options.flags = TRAIL_READ_ONLY;
+    bench_check(trail_open(&t, path, &options, &err), &err, "open a trail");
+    return t;
+}
+
+/* Less than a segment is left to the scan that every query makes of the newest events. By
+ * itself the thread of the trail would get there as well: trail_maintain says when. */
+void bench_trail_wait_index(trail *t)
+{
+    trail_index_info info;
+    trail_error err;
+    trail_status status = trail_maintain(t, NULL, &err);
+
+    /* The thread is at it, and kept at it for longer than we may wait. */
+    while (status == TRAIL_BUSY) {
+        status = trail_maintain(t, NULL, &err);
+    }
+    bench_check(status, &err, "bring the index up to the head");
+    bench_check(trail_get_index_info(t, &info, &err), &err, "index info");
+    if (!info.present || info.head_seq - info.index_seq >= SEGMENT_SEQS) {
+        bench_fail("the index has come to %llu of %llu: %s",
+                   (unsigned long long)info.index_seq, (unsigned long long)info.head_seq,
+                   info.why);
+    }
 }
 
 void bench_trail_append(trail *t, bench_pool *pool, size_t first, size_t count,
@@ -49,14 +86,20 @@ void bench_trail_single(trail *t, bench_pool *pool, size_t count, bench_times *t
     }
 }
 
-double bench_trail_verify_s(trail *t)
+double bench_trail_verify_s(trail *t, unsigned threads)
 {
+    trail_verify_options options;
     trail_report report;
     trail_error err;
-    double begin = bench_now_s();
-    trail_status status = trail_verify(t, NULL, &report, &err);
-    double seconds = bench_now_s() - begin;
+    trail_status status;
+    double begin;
+    double seconds;
 
+    trail_verify_options_init(&options);
+    options.threads = threads;
+    begin = bench_now_s();
+    status = trail_verify(t, &options, &report, &err);
+    seconds = bench_now_s() - begin;
     bench_check(status, &err, "verify");
     if (report.fault != TRAIL_FAULT_NONE) {
         bench_fail("verify: %s", report.text);
@@ -90,6 +133,56 @@ double bench_trail_count_s(trail *t)
         bench_fail("count: found nothing");
     }
     return seconds;
+}
+
+double bench_trail_count_and_s(trail *t, trail_text user, trail_text type,
+                               uint64_t *count_out)
+{
+    const trail_match matches[] = {
+        { .field = TRAIL_FIELD_USER_ID, .values = &user, .count = 1 },
+        { .field = TRAIL_FIELD_EVENT_TYPE, .values = &type, .count = 1 },
+    };
+    trail_filter filter;
+    trail_error err;
+    trail_status status;
+    double begin = bench_now_s();
+    double seconds;
+
+    trail_filter_init(&filter);
+    filter.matches = matches;
+    filter.match_count = sizeof matches / sizeof matches[0];
+    status = trail_count(t, &filter, count_out, &err);
+    seconds = bench_now_s() - begin;
+    bench_check(status, &err, "count of a user and a type");
+    return seconds;
+}
+
+double bench_trail_page_s(trail *t, trail_text user, size_t *count_out)
+{
+    const trail_match match = { .field = TRAIL_FIELD_USER_ID,
+                                .values = &user,
+                                .count = 1 };
+    const trail_record *record = NULL;
+    trail_cursor *cursor = NULL;
+    trail_filter filter;
+    trail_error err;
+    trail_status status;
+    double begin = bench_now_s();
+
+    trail_filter_init(&filter);
+    filter.matches = &match;
+    filter.match_count = 1;
+    filter.limit = PAGE;
+    bench_check(trail_query(t, &filter, &cursor, &err), &err, "query of a user");
+    *count_out = 0;
+    status = trail_cursor_next(cursor, &record, &err);
+    while (status == TRAIL_OK && record != NULL) {
+        (*count_out)++;
+        status = trail_cursor_next(cursor, &record, &err);
+    }
+    bench_check(status, &err, "next of a user");
+    trail_cursor_close(cursor);
+    return bench_now_s() - begin;
 }
 
 /* Oldest first, without seq 1, which is not one of ours. */
