@@ -173,8 +173,6 @@ double bench_floor_sha256_reused_s(bench_floor *to, const bench_corpus *corpus,
                                    size_t records);
 void bench_floor_single(bench_floor *to, size_t count, bench_times *times);
 void bench_floor_close(bench_floor *to);
-/* Raw SHA-256 of as many records by as many threads, each with its share of them. */
-double bench_hash_s(const bench_corpus *corpus, size_t records, size_t threads);
 
 /* ---- other programs --------------------------------------------------------------- */
 
@@ -285,6 +283,7 @@ typedef enum bench_figure {
     BENCH_SHA256_ONE,
     BENCH_SHA256_REUSED,
     BENCH_VERIFY_VS_SHA256_REUSED,
+    BENCH_VERIFY_VS_SHA256_PARTS,
     BENCH_COUNT,
     BENCH_SINGLE_P50,
     BENCH_SINGLE_P99,

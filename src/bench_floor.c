@@ -134,61 +134,6 @@ double bench_floor_sha256_reused_s(bench_floor *to, const bench_corpus *corpus,
     return sha256_s(to, corpus, records, digest_reused);
 }
 
-/* ---- the same by several threads ---------------------------------------------------- */
-
-typedef struct hasher {
-    pthread_t thread;
-    bench_floor floor;
-    const bench_corpus *corpus;
-    size_t first;
-    size_t count;
-} hasher;
-
-static void *hash_share(void *argument)
-{
-    hasher *h = argument;
-
-    for (size_t n = h->first; n < h->first + h->count; n++) {
-        size_t i = n % h->corpus->count;
-        size_t from = start_of(h->corpus, i);
-
-        digest_reused(&h->floor, h->corpus->bytes + from, h->corpus->ends[i] - from);
-    }
-    return NULL;
-}
-
-double bench_hash_s(const bench_corpus *corpus, size_t records, size_t threads)
-{
-    hasher *hashers = bench_alloc(threads, sizeof *hashers);
-    double begin;
-    double seconds;
-
-    for (size_t i = 0; i < threads; i++) {
-        size_t first = records * i / threads;
-
-        hashers[i] = (hasher){ .corpus = corpus,
-                               .first = first,
-                               .count = records * (i + 1) / threads - first };
-        find_sha256(&hashers[i].floor);
-    }
-    begin = bench_now_s();
-    for (size_t i = 0; i < threads; i++) {
-        if (pthread_create(&hashers[i].thread, NULL, hash_share, &hashers[i]) != 0) {
-            bench_fail("cannot start a thread");
-        }
-    }
-    for (size_t i = 0; i < threads; i++) {
-        (void)pthread_join(hashers[i].thread, NULL);
-    }
-    seconds = bench_now_s() - begin;
-    for (size_t i = 0; i < threads; i++) {
-        EVP_MD_CTX_free(hashers[i].floor.context);
-        EVP_MD_free(hashers[i].floor.sha256);
-    }
-    free(hashers);
-    return seconds;
-}
-
 void bench_floor_single(bench_floor *to, size_t count, bench_times *times)
 {
     uint8_t bytes[SINGLE_LEN];

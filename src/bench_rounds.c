@@ -123,14 +123,18 @@ static void measure_reading(sides *s)
 {
     size_t records = bench_the_plan.round_events;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    bench_parts parts;
 
+    bench_parts_copy(s->log, s->corpus.count, &parts);
     bench_settle();
     for (int i = 0; i < READ_TURNS; i++) {
         double verify1 = rate(bench_trail_verify_s(s->log, 1));
         double sha256 = rate(bench_floor_sha256_s(s->floor, &s->corpus, records));
         double reused = rate(bench_floor_sha256_reused_s(s->floor, &s->corpus, records));
         double verify = rate(bench_trail_verify_s(s->log, 0));
-        double raw = rate(bench_hash_s(&s->corpus, records, (size_t)cores));
+        double raw = rate(bench_hash_s(&s->corpus, records, (unsigned)cores, false));
+        double messages =
+            rate(bench_floor_sha256_parts_s(&parts, records, (unsigned)cores, true));
 
         bench_note(BENCH_VERIFY1, verify1);
         bench_note(BENCH_SHA256_ONE, sha256);
@@ -140,8 +144,10 @@ static void measure_reading(sides *s)
         bench_note(BENCH_VERIFY, verify);
         bench_note(BENCH_SHA256, raw);
         bench_note(BENCH_VERIFY_VS_SHA256, verify / raw);
+        bench_note(BENCH_VERIFY_VS_SHA256_PARTS, verify / messages);
         bench_note(BENCH_COUNT, rate(bench_trail_count_s(s->log)));
     }
+    bench_corpus_release(&parts.messages);
 }
 
 /* Medians: one sync in a hundred waits for something else on the disk, on either side. */
