@@ -34,7 +34,7 @@ while true do
   local batch = next_batch(file)
   if #batch == 0 then break end
   local begin = now()
-  assert(log:append_batch(batch))
+  assert(log:append(batch))
   spent_us = spent_us + (now() - begin)
 end
 file:close()

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -142,6 +143,8 @@ static _Noreturn void exec_child(char *const argv[], const char *out_path)
     int out =
         out_path != NULL ? open(out_path, O_WRONLY | O_CREAT | O_APPEND, 0644) : null;
 
+    (void)prctl(PR_SET_PDEATHSIG,
+                SIGKILL); /* a run that is broken off leaves nobody behind */
     dup2(null, 0);
     dup2(out, 1);
     dup2(out, 2);
