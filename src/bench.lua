@@ -3,7 +3,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Appends the events of a JSON file to a trail, as tables, in batches of 1,000, and prints how many
--- seconds the appends took, and which Lua this is. A batch of tables is made just before it is handed over, off the clock,
+-- seconds the appends took, and which Lua this is. A batch of tables is made just before it is
+-- handed over, off the clock,
 -- as the C side does with its structs.
 
 local build, directory, lines = ...
