@@ -433,6 +433,48 @@ static void run_close(void)
     trail_close(t);
 }
 
+/* Whom another process keeps from writing, tries again, and nothing changes places; closing does
+ * not wait for that. */
+static void run_busy(void)
+{
+    trail_options options;
+    trail_ticket *tickets[MANY];
+    trail_receipt receipt;
+    trail *t;
+
+    trail_options_init(&options);
+    options.busy_ms = 1;
+    options.close_ms = 1;
+    t = open_with(&options);
+    hold();
+    for (int i = 0; i < MANY; i++) {
+        tickets[i] = submitted(t, "busy");
+        CHECK(trail_ticket_wait(tickets[i], 2, NULL, &err) == TRAIL_BUSY);
+        CHECK(!trail_ticket_done(tickets[i]));
+    }
+    CHECK(info_of(t).waiting == MANY && info_of(t).failed == 0);
+    let_go();
+    for (uint64_t i = 0; i < MANY; i++) {
+        CHECK(trail_ticket_wait(tickets[i], -1, &receipt, &err) == TRAIL_OK);
+        CHECK(receipt.seq == 2 + i);
+        trail_ticket_close(tickets[i]);
+    }
+    hold();
+    for (int i = 0; i < MANY; i++) {
+        tickets[i] = submitted(t, "closed");
+    }
+    await_round();
+    trail_close(t);
+    for (int i = 0; i < MANY; i++) {
+        CHECK(trail_ticket_wait(tickets[i], 0, &receipt, &err) == TRAIL_CLOSED);
+        trail_ticket_close(tickets[i]);
+    }
+    let_go();
+    t = open_with(NULL);
+    CHECK(stored(t, "closed") == 0 && stored(t, "busy") == MANY);
+    trail_close(t);
+}
+
 /* Ends without closing anything. */
 static void run_exit(void)
 {
@@ -486,12 +528,11 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } cases[] = {
-        { "basics", run_basics },    { "full", run_full },
-        { "bytes", run_bytes },      { "failures", run_failures },
-        { "eventfd", run_event_fd }, { "close", run_close },
-        { "exit", run_exit },        { "kill", run_kill },
-        { "hold", run_hold },        { "threads", run_threads },
-        { "fork", run_fork },        { "signals", run_signals },
+        { "basics", run_basics },     { "full", run_full },        { "bytes", run_bytes },
+        { "failures", run_failures }, { "eventfd", run_event_fd }, { "close", run_close },
+        { "busy", run_busy },         { "exit", run_exit },        { "kill", run_kill },
+        { "hold", run_hold },         { "threads", run_threads },  { "fork", run_fork },
+        { "signals", run_signals },
     };
 
     path = argc == 3 ? argv[1] : "";

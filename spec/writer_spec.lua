@@ -9,7 +9,7 @@ local trail = require "trail"
 
 local SANITIZED = support.B:find "sanitize" ~= nil
 local SOURCES = "spec/submit.c spec/submit_threads.c"
-local CASES = { "basics", "full", "bytes", "failures", "eventfd", "close", "exit", "threads",
+local CASES = { "basics", "full", "bytes", "failures", "eventfd", "close", "busy", "exit", "threads",
   "fork", "signals" }
 
 local function event(n, changes)

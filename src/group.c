@@ -141,6 +141,19 @@ static void tell(trail__group *group, trail__batch *batches, unsigned odd)
     trail__futex_wake_all(&group->over[odd]);
 }
 
+/* Whoever waited in vain for other processes, waited for all. So with several transactions it is
+ * the last batches of a list that are busy, and none stands before one that was busy. */
+static trail__batch *all_busy(trail__group *group, trail__batch *rest,
+                              const trail__batch *busy, unsigned odd)
+{
+    for (trail__batch *batch = rest; batch != NULL; batch = batch->next) {
+        batch->status = busy->status;
+        batch->error = busy->error;
+    }
+    tell(group, rest, odd);
+    return NULL;
+}
+
 static void lead(trail__group *group, trail__log *log, unsigned odd)
 {
     trail__batch *batches;
@@ -152,6 +165,9 @@ static void lead(trail__group *group, trail__log *log, unsigned odd)
         trail__batch *rest = cut(batches);
 
         trail__log_append(log, batches);
+        if (batches->status == TRAIL_BUSY) {
+            rest = all_busy(group, rest, batches, odd);
+        }
         tell(group, batches, odd);
         batches = rest;
     }

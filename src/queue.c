@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COUNT_MAX_DEFAULT = 65536, CLOSE_MS_DEFAULT = 10000 };
+enum { COUNT_MAX_DEFAULT = 65536, CLOSE_MS_DEFAULT = 10000, RETRY_MS = 10 };
 static const size_t len_max_default = (size_t)64 << 20;
 
 trail_status trail__queue_init(trail__queue *queue, trail__log *log, trail__group *group,
@@ -48,15 +48,15 @@ trail_status trail__queue_init(trail__queue *queue, trail__log *log, trail__grou
 }
 
 /* Under the lock: sleep until woken; false: that moment has come. */
-static bool sleep_until(trail__queue *queue, int64_t until_us)
+static bool sleep_until(trail__queue *queue, pthread_cond_t *woken, int64_t until_us)
 {
     struct timespec until = { .tv_sec = (time_t)(until_us / 1000000),
                               .tv_nsec = (long)(until_us % 1000000) * 1000 };
 
     if (until_us == INT64_MAX) {
-        return pthread_cond_wait(&queue->outcome, &queue->lock) == 0;
+        return pthread_cond_wait(woken, &queue->lock) == 0;
     }
-    return pthread_cond_timedwait(&queue->outcome, &queue->lock, &until) != ETIMEDOUT;
+    return pthread_cond_timedwait(woken, &queue->lock, &until) != ETIMEDOUT;
 }
 
 static int64_t after_ms(unsigned ms)
@@ -107,6 +107,13 @@ static trail_ticket *count_outcomes(trail__queue *queue, trail_ticket *tickets)
     return done;
 }
 
+static void publish_all(trail_ticket *tickets)
+{
+    for (; tickets != NULL; tickets = tickets->next) {
+        trail__ticket_publish(tickets);
+    }
+}
+
 static void release_all(trail_ticket *tickets)
 {
     while (tickets != NULL) {
@@ -141,9 +148,7 @@ static void refuse(trail__queue *queue, const trail__client *client)
         }
     }
     *end = NULL;
-    for (trail_ticket *ticket = refused; ticket != NULL; ticket = ticket->next) {
-        trail__ticket_publish(ticket);
-    }
+    publish_all(refused);
     release_all(count_outcomes(queue, refused));
 }
 
@@ -220,13 +225,45 @@ static bool write_round(trail__queue *queue, trail_ticket *tickets,
         trail__group_append(queue->group, queue->log, first);
         poke_indexer(queue, tickets, has_dropped ? &dropped : NULL);
     }
-    for (trail_ticket *ticket = tickets; ticket != NULL; ticket = ticket->next) {
-        trail__ticket_publish(ticket);
-    }
     if (has_dropped) {
         trail__batch_release(&dropped);
     }
     return drops->count == 0 || (has_dropped && dropped.status == TRAIL_OK);
+}
+
+/* Cut off the tickets that other processes kept from being written: the last ones. */
+static trail_ticket *cut_busy(trail_ticket **tickets)
+{
+    trail_ticket *busy;
+
+    while (*tickets != NULL && (*tickets)->batch.status != TRAIL_BUSY) {
+        tickets = &(*tickets)->next;
+    }
+    busy = *tickets;
+    *tickets = NULL;
+    return busy;
+}
+
+/* Under the lock: they are the oldest again. Then sleep a little: not every way of being busy takes
+ * time. */
+static void put_back(trail__queue *queue, trail_ticket *busy)
+{
+    trail_ticket *end = busy;
+
+    while (end->next != NULL) {
+        end = end->next;
+    }
+    end->next = queue->first;
+    queue->first = busy;
+    if (queue->last == NULL) {
+        queue->last = end;
+    }
+    (void)pthread_cond_broadcast(&queue->outcome); /* who closes may refuse them now */
+    if (queue->late) {
+        refuse(queue, NULL);
+    } else {
+        (void)sleep_until(queue, &queue->work, after_ms(RETRY_MS));
+    }
 }
 
 /* Under the lock: is there something to do for the thread? */
@@ -239,6 +276,7 @@ static bool has_work(const trail__queue *queue)
 static void work(trail__queue *queue)
 {
     trail_ticket *tickets = queue->first;
+    trail_ticket *busy;
     trail__drops drops = queue->drops;
     bool recorded;
 
@@ -247,6 +285,8 @@ static void work(trail__queue *queue)
     queue->drops = (trail__drops){ 0, 0 };
     (void)pthread_mutex_unlock(&queue->lock);
     recorded = write_round(queue, tickets, &drops);
+    busy = cut_busy(&tickets);
+    publish_all(tickets);
     (void)pthread_mutex_lock(&queue->lock);
     if (!recorded) {
         queue->drops.count += drops.count;
@@ -257,6 +297,9 @@ static void work(trail__queue *queue)
     (void)pthread_mutex_unlock(&queue->lock);
     release_all(tickets);
     (void)pthread_mutex_lock(&queue->lock);
+    if (busy != NULL) {
+        put_back(queue, busy);
+    }
 }
 
 static void *run(void *context)
@@ -367,7 +410,8 @@ static trail_status find_room(trail__queue *queue, const trail_ticket *ticket,
                             queue->len_max);
     }
     while (!has_room(queue, ticket) && !queue->ended) {
-        if (policy != TRAIL_QUEUE_WAIT || !sleep_until(queue, until_us)) {
+        if (policy != TRAIL_QUEUE_WAIT ||
+            !sleep_until(queue, &queue->outcome, until_us)) {
             break;
         }
     }
@@ -423,7 +467,7 @@ static bool wait_known(trail__queue *queue, const trail__client *client, int64_t
     bool in_time = true;
 
     while (client->known < submitted && in_time) {
-        in_time = sleep_until(queue, until_us);
+        in_time = sleep_until(queue, &queue->outcome, until_us);
     }
     return client->known >= submitted;
 }
@@ -445,8 +489,12 @@ void trail__queue_drain(trail__queue *queue, trail__client *client, unsigned clo
     if (!wait_known(queue, client,
                     after_ms(close_ms > 0 ? close_ms : CLOSE_MS_DEFAULT))) {
         refuse(queue, client);
-        /* What is left is in the round that the thread writes now: it cannot be called back. */
-        (void)wait_known(queue, client, INT64_MAX);
+        /* What is left is in the round that the thread writes now: it cannot be called back, but
+         * it may come back. */
+        while (client->known < client->submitted) {
+            (void)sleep_until(queue, &queue->outcome, INT64_MAX);
+            refuse(queue, client);
+        }
     }
     if (client->event_fd >= 0) {
         (void)close(client->event_fd);
@@ -463,8 +511,9 @@ void trail__queue_end(trail__queue *queue)
     (void)pthread_mutex_lock(&queue->lock);
     queue->ended = true;
     while (queue->info.waiting > 0 && in_time) {
-        in_time = sleep_until(queue, until_us);
+        in_time = sleep_until(queue, &queue->outcome, until_us);
     }
+    queue->late = true;
     refuse(queue, NULL);
     stop(queue);
     (void)pthread_mutex_unlock(&queue->lock);

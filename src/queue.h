@@ -3,8 +3,9 @@
  * SPDX-License-Identifier: MIT
  *
  * The thread takes all that waits and appends it in one round, together with those who call
- * append; meanwhile the next events gather. What becomes of a ticket is certain: it is durable, or
- * refused, or was never begun.
+ * append; meanwhile the next events gather. While other processes keep it from writing (TRAIL_BUSY)
+ * the events wait on. What becomes of a ticket is certain: it is durable, or refused, or was never
+ * written.
  */
 #ifndef TRAIL_QUEUE_H
 #define TRAIL_QUEUE_H
@@ -33,7 +34,8 @@ typedef struct trail__queue {
     pthread_t thread;
     bool running; /* the thread */
     bool stop;    /* it shall finish what waits, and end */
-    bool ended;   /* nothing may be submitted any more */
+    bool ended;   /* nothing may be submitted any more, */
+    bool late;    /* and what is not written now never will be */
     trail_ticket *first;
     trail_ticket *last;
     trail_queue_info info;
@@ -58,8 +60,8 @@ trail_status trail__queue_put(trail__queue *queue, trail_ticket *ticket,
 bool trail__queue_flush(trail__queue *queue, const trail__client *client,
                         int64_t until_us);
 
-/* The client submits no more. Wait until all has an outcome; what the thread has not begun with
- * after 'close_ms' gets TRAIL_CLOSED. Closes its eventfd. */
+/* The client submits no more. Wait until all has an outcome; what the thread is not writing after
+ * 'close_ms' gets TRAIL_CLOSED. Closes its eventfd. */
 void trail__queue_drain(trail__queue *queue, trail__client *client, unsigned close_ms);
 
 /* The process ends: the same for all clients, and the thread ends. */

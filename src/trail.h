@@ -46,11 +46,13 @@ typedef enum trail_status {
     TRAIL_BUSY,    /* somebody else holds what is needed and did not let go in time */
     TRAIL_FULL,    /* the disk, or the size limit of the trail, is reached */
     TRAIL_QUEUE_FULL, /* too many events are waiting to be written */
-    TRAIL_CLOSED,     /* the handle was closed; only Lua can tell, C must not ask */
-    TRAIL_CORRUPT,    /* the stored bytes are not what was written; run verify */
-    TRAIL_EXISTS, /* the id is already stored with other content; or the path is taken */
-    TRAIL_FORKED, /* the handle was opened by the parent process */
-    TRAIL_DENIED, /* permissions, or a handle opened read-only */
+    /* The handle was closed: before submitted events were written; or before the call, which
+     * only Lua can tell, C must not ask. */
+    TRAIL_CLOSED,
+    TRAIL_CORRUPT, /* the stored bytes are not what was written; run verify */
+    TRAIL_EXISTS,  /* the id is already stored with other content; or the path is taken */
+    TRAIL_FORKED,  /* the handle was opened by the parent process */
+    TRAIL_DENIED,  /* permissions, or a handle opened read-only */
     TRAIL_NOT_FOUND, /* no such event, or no trail at that path */
     TRAIL_IO,        /* the operating system refused; the message says what */
     TRAIL_NO_MEMORY
@@ -188,12 +190,13 @@ typedef struct trail_options {
     const char *const *index_paths;
     size_t index_path_count;
     trail_indexing indexing;
-    /* The queue of trail_submit: how many events and bytes may wait in it. 0: 65,536 events,
-     * 64 MiB. What the first handle of a process on a trail says, holds for all of them. */
+    /* The queue of trail_submit: how many events, and how many bytes of memory for them, may wait
+     * in it. 0: 65,536 events, 64 MiB. What the first handle of a process on a trail says, holds
+     * for all of them; the policy is each handle's own. */
     size_t queue_count_max;
     size_t queue_len_max;
     trail_queue_policy queue_policy;
-    /* How long trail_close waits for what was submitted. 0: 10,000. */
+    /* How long trail_close, and exit(), wait for what was submitted. 0: 10,000. */
     unsigned close_ms;
 } trail_options;
 
@@ -209,10 +212,11 @@ TRAIL_API void trail_options_init(trail_options *options);
 TRAIL_API trail_status trail_open(trail **trail_out, const char *path,
                                   const trail_options *options, trail_error *err);
 
-/* Close the handle. NULL is fine. It waits for appends that other threads have under way and, at
- * most close_ms, until what was submitted through it is durable; its cursors must be closed
- * before, and no other call may be, but tickets may be asked and closed later. Other handles on
- * the same trail are not affected. */
+/* Close the handle. NULL is fine. It waits for appends that other threads have under way, and until
+ * what was submitted through it has an outcome. What is not being written after close_ms never
+ * will be: TRAIL_CLOSED. A commit under way cannot be called back: it is waited for, however
+ * long it takes. Its cursors must be closed before, and no other call may be under way; tickets may
+ * be asked and closed later. Other handles on the same trail are not affected. */
 TRAIL_API void trail_close(trail *t);
 
 /* The last event: seq and event_hash. A trail is never empty: seq 1 is its creation. */
@@ -275,30 +279,38 @@ TRAIL_API trail_status trail_event_check(const trail_event *event, trail_error *
 typedef struct trail_ticket trail_ticket;
 
 /* Check and copy 'count' events (1 to TRAIL_BATCH_COUNT_MAX), queue them, and return at once; a
- * thread of this process appends what has gathered, all or none of one call. With ticket_out
- * NULL nobody asks what became of them: only trail_flush then tells of a failure.
+ * thread of this process, started by the first call, appends what has gathered: in the order of
+ * the calls, all or none of one call. An append of the same thread may come before what it has
+ * submitted. With ticket_out NULL nobody asks what became of them: only trail_flush then tells of
+ * a failure. What waits when the process ends by exit() is still written, as in trail_close.
  *
- * TRAIL_INVALID, TRAIL_QUEUE_FULL (see trail_queue_policy), TRAIL_DENIED, TRAIL_FORKED,
- * TRAIL_NO_MEMORY; what can only be known later (TRAIL_EXISTS, TRAIL_FULL, TRAIL_IO ...) is the
- * ticket's outcome. */
+ * TRAIL_INVALID (also: more than the whole queue may hold), TRAIL_QUEUE_FULL (see
+ * trail_queue_policy), TRAIL_DENIED, TRAIL_FORKED, TRAIL_NO_MEMORY (also: the thread cannot be
+ * started; the next call tries again), TRAIL_CLOSED (exit() has begun); what can only be known
+ * later (TRAIL_EXISTS, TRAIL_FULL, TRAIL_IO ...) is the ticket's outcome. TRAIL_BUSY is none: while
+ * other processes keep this one from writing, the events wait on. */
 TRAIL_API trail_status trail_submit(trail *t, const trail_event *events, size_t count,
                                     trail_ticket **ticket_out, trail_error *err);
 
-/* Whether the outcome is known. Never waits; may be called from any thread. */
+/* Whether the outcome is known, or (in a forked child) never will be. Never waits; may be called
+ * from any thread, as trail_ticket_wait. */
 TRAIL_API bool trail_ticket_done(const trail_ticket *ticket);
 
 /* Wait for the outcome, at most timeout_ms (0: do not wait; < 0: without limit), and return it:
  * TRAIL_OK, and receipts_out (NULL, or room for as many as were submitted) tells where they are;
- * or why they were not stored. TRAIL_BUSY: not known yet, ask again. */
+ * or why they were not stored: TRAIL_CLOSED (see trail_close), or as trail_append says. TRAIL_BUSY: not
+ * known yet, ask again. TRAIL_FORKED: the parent's. */
 TRAIL_API trail_status trail_ticket_wait(trail_ticket *ticket, int timeout_ms,
                                          trail_receipt *receipts_out, trail_error *err);
 
-/* Forget the ticket, also one whose outcome is not known yet: the events go on. NULL is fine. */
+/* Forget the ticket, also one whose outcome is not known yet: the events go on, and if they fail,
+ * and nobody has waited for that, trail_flush tells. NULL is fine. */
 TRAIL_API void trail_ticket_close(trail_ticket *ticket);
 
 /* Wait until everything submitted through this handle before the call has an outcome, at most
- * timeout_ms (< 0: without limit); then TRAIL_BUSY. Otherwise the first failure, since the
- * last flush, of events that were submitted without a ticket; or TRAIL_OK. */
+ * timeout_ms (< 0: without limit); then TRAIL_BUSY. Otherwise the first failure, since the last
+ * flush, that no ticket told anybody: of events that were submitted without one, or whose ticket
+ * was closed; or TRAIL_OK. */
 TRAIL_API trail_status trail_flush(trail *t, int timeout_ms, trail_error *err);
 
 /* An eventfd for an event loop: readable when outcomes of this handle have become known since it
@@ -307,7 +319,7 @@ TRAIL_API trail_status trail_event_fd(trail *t, int *fd_out, trail_error *err);
 
 typedef struct trail_queue_info {
     uint64_t waiting;     /* events that are submitted and not yet durable or refused */
-    uint64_t waiting_len; /* their bytes */
+    uint64_t waiting_len; /* bytes of memory that they take */
     uint64_t dropped; /* events refused since the trail was opened: the queue was full */
     uint64_t failed;  /* submitted events that could not be stored */
 } trail_queue_info;
