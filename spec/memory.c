@@ -40,6 +40,7 @@ static void reopen(state *s)
     trail_options_init(&options);
     options.map_size = MAP_SIZE;
     options.size_max = SIZE_LIMIT;
+    options.indexing = TRAIL_INDEX_MANUAL; /* a thread would open files when it likes */
     if (trail_open(&s->t, s->path, &options, &err) != TRAIL_OK) {
         printf("cannot open anew: %s\n", err.text);
         exit(1);
@@ -173,7 +174,7 @@ static int prepare(state *s, const char *dir)
         return complain("open", 0, err.text);
     }
     trail_close(t);
-    return 0;
+    return open_indexed(s, &err) != 0 ? complain("index", 0, err.text) : 0;
 }
 
 /* In a process of its own. Returns 0 when the failure is not met any more, 1 if it was borne. */
@@ -235,6 +236,7 @@ int main(int argc, char **argv)
         bad |= run(&s, &functions[i], strcmp(argv[3], "once") == 0 ? 1 : ULONG_MAX);
         bad |= look_at_dir(&s);
     }
+    trail_close(s.indexed);
     trail_close(s.t);
     return bad;
 }

@@ -28,6 +28,9 @@ unsigned held_by_process(void);
 
 void remove_trail(const char *path);
 
+/* The shape of the indexes of trails that are opened from now on. */
+void index_shape(unsigned unit, unsigned fan, unsigned levels);
+
 /* ---- the functions under test (memory_calls.c) -------------------------------------- */
 
 #define EVENTS 20                    /* in the trail at the beginning: more than a page */
@@ -49,6 +52,8 @@ typedef struct state {
     uint64_t seq_next; /* what the cursor must give next, */
     uint64_t seq_end;  /* until this is next */
     uint8_t id[TRAIL_ID_LEN];
+    trail *indexed;         /* with an index made by hand, */
+    uint64_t indexed_count; /* and so many events behind the first */
 } state;
 
 typedef struct function {
@@ -67,6 +72,18 @@ trail_status append_to(state *s, trail *t, trail_error *err);
 
 /* Create a trail at s->new_path, another one each time. */
 trail_status do_create(state *s, trail_error *err);
+
+/* Those of the index (memory_index.c), on s->indexed. */
+int open_indexed(state *s, trail_error *err);
+trail_status do_count_indexed(state *s, trail_error *err);
+trail_status do_query_indexed(state *s, trail_error *err);
+trail_status do_top(state *s, trail_error *err);
+trail_status do_histogram(state *s, trail_error *err);
+trail_status do_index_info(state *s, trail_error *err);
+int before_maintain(state *s, trail_error *err);
+trail_status do_maintain(state *s, trail_error *err);
+trail_status do_maintain_anew(state *s, trail_error *err);
+int after_indexed(state *s, trail_error *err);
 
 /* The id of the n-th event. */
 void make_id(unsigned n, uint8_t id[TRAIL_ID_LEN]);

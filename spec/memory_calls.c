@@ -567,6 +567,13 @@ const function functions[] = {
     /* What happens in the child is not counted here. */
     { "verify path", NULL, do_verify_path, NULL, QUIET_OF_CHILD },
     { "helpers", NULL, do_helpers, NULL, 1 },
+    { "count indexed", NULL, do_count_indexed, after_indexed, 1 },
+    { "query indexed", NULL, do_query_indexed, after_indexed, 1 },
+    { "top", NULL, do_top, after_indexed, 1 },
+    { "histogram", NULL, do_histogram, after_indexed, 1 },
+    { "index info", NULL, do_index_info, after_indexed, 1 },
+    { "maintain anew", NULL, do_maintain_anew, after_indexed, 1 },
+    { "maintain", before_maintain, do_maintain, after_indexed, 1 },
     /* These make the trail longer. */
     { "create", NULL, do_create, after_create, 1 },
     { "open", NULL, do_open, after_open_to_write, 1 },

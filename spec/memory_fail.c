@@ -1,10 +1,11 @@
 /* memory_fail.c - let the N-th call of a fault point, or the N-th malloc of the process, fail.
- * Test: includes memory.h and fault.h.
+ * Test: includes memory.h, fault.h and index.h.
  * SPDX-License-Identifier: MIT
  */
 #include "memory.h"
 
 #include "fault.h"
+#include "index.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -143,4 +144,9 @@ void remove_trail(const char *path)
         (void)snprintf(file, sizeof file, "%s%s", path, names[i]);
         (void)remove(file);
     }
+}
+
+void index_shape(unsigned unit, unsigned fan, unsigned levels)
+{
+    trail__index_shape_set((trail__shape){ .unit = unit, .fan = fan, .levels = levels });
 }

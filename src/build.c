@@ -415,8 +415,10 @@ static trail_status try_step(trail__build *build, trail__effort effort, bool *mo
     }
     if (status == TRAIL_OK && !idle) {
         status = trail__index_state_put(&txn, &build->state, err);
-        if (status == TRAIL_OK && !trail__fault("build/commit")) {
-            status = trail__kv_commit(&txn, err);
+        if (status == TRAIL_OK) {
+            status = trail__fault("build/commit")
+                         ? trail__error(err, TRAIL_FULL, "no room for the index")
+                         : trail__kv_commit(&txn, err);
         }
     }
     if (status != TRAIL_OK) {

@@ -50,7 +50,7 @@ bool trail__index_file_is_current(const trail__index *index)
     struct stat ours;
     pair files;
 
-    if (index->kv == NULL) {
+    if (index->kv == NULL || trail__kv_is_broken(index->kv)) {
         return false;
     }
     return look(index, &files) && trail__kv_stat(index->kv, &ours, NULL) == TRAIL_OK &&

@@ -27,6 +27,11 @@ static trail_text text_of(MDB_val val)
     return text;
 }
 
+bool trail__kv_is_broken(const trail__kv *kv)
+{
+    return atomic_load(&kv->broken);
+}
+
 static trail_status check_broken(const trail__kv *kv, trail_error *err)
 {
     if (atomic_load(&kv->broken)) {

@@ -51,6 +51,9 @@ void trail__kv_close(trail__kv *kv);
 
 uint64_t trail__kv_size_max(const trail__kv *kv); /* 0: no limit */
 
+/* Refuses everything, until it is closed and opened anew. */
+bool trail__kv_is_broken(const trail__kv *kv);
+
 /* A position in a table, within a transaction. */
 typedef struct trail__kv_cursor {
     void *handle;

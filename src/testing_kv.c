@@ -142,8 +142,8 @@ static trail_status apply(lua_State *L, trail__kv_txn *txn, trail_error *err)
     return trail__kv_replace(txn, table, key, value, err);
 }
 
-/* change(dir, { change, ... } [, honest]): all in one transaction, of one file. With 'honest' the head
- * keeps the old transaction number, as a plain LMDB tool would leave it. */
+/* change(dir, { change, ... } [, honest]): all in one transaction, of one file. With 'honest' the
+ * head keeps the old transaction number, as a plain LMDB tool would leave it. */
 static int l_change(lua_State *L)
 {
     bool honest = lua_toboolean(L, 3);

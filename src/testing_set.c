@@ -130,7 +130,7 @@ static int l_count(lua_State *L)
     return 1;
 }
 
-/* set:common_list(window, bytes), set:common_bits(window, bytes): how many of them are in the set */
+/* set:common_list(window, bytes), set:common_bits(window, bytes): how many are in the set */
 static int l_common_list(lua_State *L)
 {
     size_t len;

@@ -103,8 +103,10 @@ trail_status trail__walk_span(trail__walk *w, const trail__span **span_out,
                               trail_error *err)
 {
     trail_status status = need_span(w, err);
+    bool whole = status == TRAIL_OK && w->span.indexed && w->span.exact &&
+                 w->seq == (w->backwards ? w->span.seq_last : w->span.seq_first);
 
-    *span_out = status == TRAIL_OK && w->span.indexed && w->span.exact ? &w->span : NULL;
+    *span_out = whole ? &w->span : NULL;
     return status;
 }
 

@@ -38,7 +38,8 @@ trail_status trail__walk_begin(trail__walk *w, trail__log *log, trail__index *in
                                trail_error *err);
 void trail__walk_end(trail__walk *w);
 
-/* The run at hand, for whoever answers from the index himself; then leave it. NULL: read it. */
+/* The run at hand, for whoever answers from the index himself; then leave it. NULL: read it, as a
+ * run of which a part was read already. */
 trail_status trail__walk_span(trail__walk *w, const trail__span **span_out,
                               trail_error *err);
 void trail__walk_leave(trail__walk *w);
