@@ -177,6 +177,15 @@ static void work_inline(trail__indexer *indexer)
     (void)pthread_mutex_unlock(&indexer->lock);
 }
 
+/* Threads may come here in another order than they appended in. */
+static void raise_head(trail__indexer *indexer, uint64_t seq)
+{
+    uint_fast64_t head = atomic_load(&indexer->head);
+
+    while (seq > head && !atomic_compare_exchange_weak(&indexer->head, &head, seq)) {
+    }
+}
+
 void trail__indexer_poke(trail__indexer *indexer, uint64_t seq, size_t count)
 {
     const uint64_t unit = trail__index_span(indexer->index, 0);
@@ -187,7 +196,7 @@ void trail__indexer_poke(trail__indexer *indexer, uint64_t seq, size_t count)
     if (indexer->indexing == TRAIL_INDEX_MANUAL) {
         return;
     }
-    atomic_store(&indexer->head, seq);
+    raise_head(indexer, seq);
     if (indexer->indexing == TRAIL_INDEX_INLINE) {
         if (backlog(indexer) >= span && (crossed || appended % span < count)) {
             work_inline(indexer);
