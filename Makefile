@@ -197,7 +197,7 @@ sanitize: test-sanitize
 # size of the largest trail; the peers get a million of them at most.
 EVENTS ?= 10000000
 ROUND_EVENTS ?= 200000
-ROUNDS ?= 5
+ROUNDS ?= 4
 IMPORT_LINES ?= 1000000
 BENCH_FLAGS ?=
 

@@ -22,7 +22,7 @@
 
 bench_plan bench_the_plan = { .events = BENCH_BIG,
                               .round_events = 200000,
-                              .rounds = 5,
+                              .rounds = 4,
                               .lines = 1000000,
                               .postgres = true,
                               .build = "build",

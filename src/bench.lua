@@ -2,10 +2,9 @@
 -- Level: script; requires trail.
 -- SPDX-License-Identifier: MIT
 --
--- Appends the events of a JSON file to a trail, as tables, in batches of 1,000, and prints how many
--- seconds the appends took, and which Lua this is. A batch of tables is made just before it is
--- handed over, off the clock,
--- as the C side does with its structs.
+-- Appends the events of a JSON file to a trail, as tables, in batches of 1,000, and prints how
+-- many seconds the appends took, and which Lua this is. A batch of tables is made just before it
+-- is handed over, off the clock, as the C side does with its structs.
 
 local build, directory, lines = ...
 package.path = "lua/?.lua;lua/?/init.lua;" .. package.path

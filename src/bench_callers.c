@@ -10,11 +10,11 @@
 #include <string.h>
 
 enum {
-    GROUP_TURNS = 5,
+    GROUP_TURNS = 4,
     GROUP_MS = 500,
     CALLERS_MAX = 256,
     SUBMIT_BATCHES = 200,
-    LUA_TURNS = 5,
+    LUA_TURNS = 4,
     LUA_BATCHES = 100
 };
 

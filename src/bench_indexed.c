@@ -11,10 +11,10 @@
 #include <string.h>
 
 enum {
-    TURNS = 5,
+    TURNS = 4,
     INSERTS = 200, /* by prepared INSERT, per turn */
     USERS = 200,   /* asked for, per turn */
-    QUESTION_TURNS = 5,
+    QUESTION_TURNS = 4,
     ID_LEN = TRAIL_ID_LEN + 8 /* what an event has besides texts: its id and its time */
 };
 
@@ -147,8 +147,7 @@ static void expect_same(const char *what, size_t ours, size_t theirs)
     }
 }
 
-/* One after the other for the same user; the inserts at the end of Postgres' table are
- * more than the others have, so they are taken out before. */
+/* One after the other for the same user. */
 static void page_turn(sides *s, trail *t, size_t turn)
 {
     char text[BENCH_USER_LEN_MAX];
@@ -249,6 +248,7 @@ static void measure_questions(sides *s)
 
     bench_sqlite_analyze(s->sqlite);
     if (s->postgres != NULL) {
+        /* What was inserted one by one, the others do not have. */
         bench_postgres_forget(s->postgres, bench_small());
         bench_postgres_analyze(s->postgres);
     }
