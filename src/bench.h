@@ -261,7 +261,7 @@ typedef enum bench_figure {
     BENCH_COUNT_FEW,
     BENCH_COUNT_FEW_SQLITE,
     BENCH_COUNT_FEW_VS_SQLITE,
-    BENCH_LOG_VS_FIELDS,
+    BENCH_LOG_VS_TEXTS,
     /* many callers, and Lua */
     BENCH_GROUP1,
     BENCH_GROUP64,
