@@ -344,13 +344,7 @@ local function check_top(q, found)
     end
     if not any then absent = absent + 1 end
   end
-  local RANKS = { s = 1, n = 2, b = 3 } -- of details: strings, numbers, booleans
-  local function rank(row) return field:find("^details%.") and RANKS[row.term:sub(1, 1)] or 0 end
-  table.sort(rows, function(a, b)
-    if a.count ~= b.count then return a.count > b.count end
-    if rank(a) ~= rank(b) then return rank(a) < rank(b) end
-    return a.term < b.term
-  end)
+  table.sort(rows, function(a, b) return a.count > b.count or (a.count == b.count and a.term < b.term) end)
   local n = random(1, 12)
   local top = assert(log:top(field, q.filter, n))
   local what = "top " .. n .. " " .. field

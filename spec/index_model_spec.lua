@@ -6,7 +6,7 @@
 local support = require "spec.support"
 local process = require("trail.testing").process
 
-local ROUNDS = tonumber(os.getenv "TRAIL_ROUNDS") or support.B:find "sanitize" and 150 or 300
+local ROUNDS = tonumber(os.getenv "TRAIL_ROUNDS") or support.B:find "sanitize" and 100 or 180
 
 describe("the index against a model", function()
   -- Goal: rows, pages, counts, tops and histograms are right for every filter, while the index

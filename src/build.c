@@ -441,6 +441,10 @@ static trail_status step(trail__build *build, trail__effort effort, bool *more_o
     trail_status status;
 
     (void)pthread_rwlock_rdlock(&index->lock);
+    if (build->opened != index->opened) {
+        build->opened = index->opened;
+        build->merge.active = false;
+    }
     if (index->kv != NULL) {
         status = try_step(build, effort, more_out, err);
     } else {

@@ -24,6 +24,7 @@ typedef struct trail__build {
     trail__merge merge;
     trail__index_state state;
     uint64_t head;   /* of the log */
+    uint64_t opened; /* index->opened: in another file there is no merge of ours */
     bool log_fault;  /* the last failure was the log's */
     bool merge_next; /* a segment was built: now something else has its turn */
 } trail__build;

@@ -44,6 +44,7 @@ typedef struct trail__index {
     pthread_rwlock_t lock; /* read side: held while a view is open */
     trail__kv *kv;         /* NULL: none that can be used; why: */
     trail_error why;
+    uint64_t opened;   /* how often kv was opened: another time may be another file */
     trail__gate *gate; /* whoever builds holds it; NULL: not needed yet */
 } trail__index;
 
@@ -99,7 +100,7 @@ void trail__view_end(trail__view *view);
 /* Does the log hold, at state.seq, what the index was made from? */
 bool trail__view_fits(trail__view *view, const trail__kv_txn *log_txn);
 
-/* Remember that the index is damaged, for whoever asks. Always TRAIL_CORRUPT. */
+/* The index is damaged: always TRAIL_CORRUPT. */
 trail_status trail__view_damaged(const trail__view *view, const char *what,
                                  trail_error *err);
 

@@ -118,6 +118,7 @@ static trail_status open_there(trail__index *index, trail_error *err)
         if (status != TRAIL_OK) {
             return status;
         }
+        index->opened++;
         if (look(index, &after) && is_same(&before.data, &after.data) &&
             (before.lock.st_ino == 0 || is_same(&before.lock, &after.lock)) &&
             trail__kv_stat(index->kv, &opened, err) == TRAIL_OK &&
@@ -196,6 +197,7 @@ static trail_status make(trail__index *index, trail_error *err)
     options.create = true;
     if (status == TRAIL_OK) {
         status = trail__kv_open(&index->kv, index->dir, &options, err);
+        index->opened++;
     }
     return status == TRAIL_OK ? write_first(index, err) : status;
 }

@@ -374,17 +374,6 @@ static trail_status make(tally *t, const trail_filter *filter, trail_error *err)
 
 /* ---- top -------------------------------------------------------------------------- */
 
-/* Strings, numbers, booleans: so are their JSON texts ordered. */
-static unsigned kind_rank(const tally *t, uint32_t number)
-{
-    const char *ranks = "snb";
-    trail_text term = trail__term_table_text(&t->table, number);
-
-    return t->field < TRAIL__TERM_FIELD_PATHS
-               ? 0
-               : (unsigned)(strchr(ranks, term.data[0]) - ranks);
-}
-
 static int by_count(const void *a, const void *b, void *context)
 {
     const tally *t = context;
@@ -393,9 +382,6 @@ static int by_count(const void *a, const void *b, void *context)
 
     if (t->counts[left] != t->counts[right]) {
         return t->counts[left] > t->counts[right] ? -1 : 1;
-    }
-    if (kind_rank(t, left) != kind_rank(t, right)) {
-        return kind_rank(t, left) < kind_rank(t, right) ? -1 : 1;
     }
     return trail__term_table_compare(&t->table, left, right);
 }

@@ -147,17 +147,18 @@ static trail_status apply(lua_State *L, trail__kv_txn *txn, trail_error *err)
 static int l_change(lua_State *L)
 {
     bool honest = lua_toboolean(L, 3);
-    trail__kv_file file;
+    trail__kv_file file = TRAIL__KV_LOG;
     trail__kv *kv;
     trail__kv_txn txn;
     trail_error err;
     trail_status status;
 
     luaL_checktype(L, 2, LUA_TTABLE);
-    lua_rawgeti(L, 2, 1);
-    lua_getfield(L, -1, "table");
-    (void)check_table(L, -1, &file);
-    lua_pop(L, 2);
+    if (lua_rawgeti(L, 2, 1) == LUA_TTABLE) {
+        lua_getfield(L, -1, "table");
+        (void)check_table(L, -1, &file);
+    }
+    lua_settop(L, 3);
     status = open_kv(L, file, &kv, &err);
     if (status != TRAIL_OK) {
         return fail(L, &err);

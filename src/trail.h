@@ -454,8 +454,8 @@ typedef struct trail_top {
 } trail_top;
 
 /* The 'row_max' values of a field that occur most in what the filter finds: the largest count
- * first, equal ones in the order of their bytes (strings, numbers, booleans). Not for id. 'path':
- * of details, one that the trail was created to index. Freed with trail_top_free. */
+ * first, equal ones in the order of their bytes (of details: booleans, numbers, strings). Not for
+ * id. 'path': of details, one that the trail was created to index. Freed with trail_top_free. */
 TRAIL_API trail_status trail_top_values(trail *t, trail_field field, trail_text path,
                                         const trail_filter *filter, size_t row_max,
                                         trail_top **top_out, trail_error *err);

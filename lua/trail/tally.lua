@@ -32,9 +32,13 @@ end
 local Top = {}
 Top.__index = Top
 
--- The largest count first, equal ones in the order of their bytes.
+-- The largest count first, equal ones in the order of their bytes; of details booleans come before
+-- numbers, and those before strings. It is the core's order.
 local function by_count(a, b)
   if a.count ~= b.count then return a.count > b.count end
+  local kind, other = type(a.value), type(b.value)
+  if kind ~= other then return kind < other end
+  if kind == "string" then return a.value < b.value end
   return a.key < b.key
 end
 
