@@ -1,7 +1,10 @@
--- Goal: verify proves that index and log agree, both ways: a posting that was taken out, put in or
--- moved, and a changed time, are found, and the entry and the term are named; building anew mends it.
--- Method: segments are taken apart, changed, and written back as valid pages, by the test-only module.
+-- index_verify_spec.lua - verify compares the index with the log, both ways, and names the difference.
+-- Level: test; needs `make testing`.
 -- SPDX-License-Identifier: MIT
+--
+-- Goal: a posting that was taken out, put in or moved, and a changed time, are found, and the entry
+-- and the term are named; building anew mends it. Method: segments are taken apart, changed, and
+-- written back as valid pages, by the test-only module.
 
 local small = require "spec.small_index"
 local support = require "spec.support"

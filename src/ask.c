@@ -220,10 +220,7 @@ trail_status trail_get_index_info(trail *t, trail_index_info *info_out, trail_er
     trail__view_begin(&view, index);
     status = read_index_info(trail__store_log(t->store), &view, &info, err);
     if (!info.present) {
-        const char *why =
-            view.usable ? "the index was made from another log" : index->why.text;
-
-        memcpy(info.why, why, strlen(why) + 1);
+        trail__index_why(index, view.usable, info.why);
     }
     trail__view_end(&view);
     if (status == TRAIL_OK) {

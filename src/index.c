@@ -226,6 +226,19 @@ trail_status trail__view_damaged(const trail__view *view, const char *what,
                         view->index->dir, what);
 }
 
+void trail__index_why(trail__index *index, bool usable,
+                      char why_out[TRAIL_ERROR_TEXT_MAX])
+{
+    if (usable) {
+        (void)snprintf(why_out, TRAIL_ERROR_TEXT_MAX,
+                       "the index was made from another log");
+        return;
+    }
+    (void)pthread_rwlock_rdlock(&index->lock);
+    (void)snprintf(why_out, TRAIL_ERROR_TEXT_MAX, "%s", index->why.text);
+    (void)pthread_rwlock_unlock(&index->lock);
+}
+
 void trail__view_begin(trail__view *view, trail__index *index)
 {
     trail_error err;

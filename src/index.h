@@ -100,6 +100,10 @@ void trail__view_end(trail__view *view);
 /* Does the log hold, at state.seq, what the index was made from? */
 bool trail__view_fits(trail__view *view, const trail__kv_txn *log_txn);
 
+/* Why it cannot be used, or, if it is usable, does not fit the log. */
+void trail__index_why(trail__index *index, bool usable,
+                      char why_out[TRAIL_ERROR_TEXT_MAX]);
+
 /* The index is damaged: always TRAIL_CORRUPT. */
 trail_status trail__view_damaged(const trail__view *view, const char *what,
                                  trail_error *err);
