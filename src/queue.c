@@ -333,7 +333,7 @@ static trail_status start(trail__queue *queue, trail_error *err)
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (failed != 0) {
         return trail__error(err, TRAIL_NO_MEMORY,
-                            "cannot start the thread that writes what was submitted: %s",
+                            "no memory for the thread that writes what was submitted: %s",
                             strerror(failed));
     }
     queue->running = true;

@@ -298,8 +298,8 @@ TRAIL_API bool trail_ticket_done(const trail_ticket *ticket);
 
 /* Wait for the outcome, at most timeout_ms (0: do not wait; < 0: without limit), and return it:
  * TRAIL_OK, and receipts_out (NULL, or room for as many as were submitted) tells where they are;
- * or why they were not stored: TRAIL_CLOSED (see trail_close), or as trail_append says. TRAIL_BUSY: not
- * known yet, ask again. TRAIL_FORKED: the parent's. */
+ * or why they were not stored: TRAIL_CLOSED (see trail_close), or as trail_append says.
+ * TRAIL_BUSY: not known yet, ask again. TRAIL_FORKED: the parent's. */
 TRAIL_API trail_status trail_ticket_wait(trail_ticket *ticket, int timeout_ms,
                                          trail_receipt *receipts_out, trail_error *err);
 
