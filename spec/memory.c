@@ -232,8 +232,11 @@ int main(int argc, char **argv)
         return run_first(argv[1], strcmp(argv[3], "once") == 0 ? 1 : ULONG_MAX);
     }
     bad = prepare(&s, argv[1]);
-    for (size_t i = 0; i < function_count && bad == 0; i++) {
-        bad |= run(&s, &functions[i], strcmp(argv[3], "once") == 0 ? 1 : ULONG_MAX);
+    for (size_t i = 0; i < function_count + submit_function_count && bad == 0; i++) {
+        const function *f =
+            i < function_count ? &functions[i] : &submit_functions[i - function_count];
+
+        bad |= run(&s, f, strcmp(argv[3], "once") == 0 ? 1 : ULONG_MAX);
         bad |= look_at_dir(&s);
     }
     trail_close(s.indexed);

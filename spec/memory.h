@@ -20,6 +20,9 @@ void fail_arm(unsigned long first, unsigned long count);
  * AddressSanitizer. Other points fail in every thread. */
 void fail_in_this_thread(void);
 
+/* Is it every malloc of the process that fails? */
+bool fail_of_malloc(void);
+
 /* How many calls there were since then. */
 unsigned long fail_disarm(void);
 
@@ -66,6 +69,8 @@ typedef struct function {
 
 extern const function functions[];
 extern const size_t function_count;
+extern const function submit_functions[]; /* memory_submit.c */
+extern const size_t submit_function_count;
 
 /* Append one more event. */
 trail_status append_to(state *s, trail *t, trail_error *err);

@@ -83,6 +83,11 @@ void fail_choose(const char *point)
     fail_of_libc = strcmp(point, "libc") == 0;
 }
 
+bool fail_of_malloc(void)
+{
+    return fail_of_libc;
+}
+
 void fail_arm(unsigned long first, unsigned long count)
 {
 #ifdef FAIL_LIBC

@@ -96,7 +96,28 @@ static const char work_text[] =
     "  expect(again == seq and receipt.duplicate, 'known')\n"
     "  return read(log, seq, one)\n"
     "end\n"
-    "return function(path, left_open)\n"
+    "local function submit(log)\n"
+    "  local ticket, message, code = log:submit(event())\n"
+    "  if not ticket then return nil, message, code end\n"
+    "  local seq, receipt, seqs\n"
+    "  seq, receipt, code = ticket:wait()\n"
+    "  if not seq then return nil, receipt, code end\n"
+    "  expect(ticket:done() and seq == receipt.seq, 'ticket')\n"
+    "  local list\n"
+    "  list, message, code = log:submit { event(), event() }\n"
+    "  if not list then return nil, message, code end\n"
+    "  seqs, receipt, code = list:wait()\n"
+    "  if not seqs then return nil, receipt, code end\n"
+    "  expect(#seqs == 2 and seqs[1] > seq and receipt[2].seq == seqs[2], 'list')\n"
+    "  expect(tostring(list):find('2 events, done'), 'tostring of a ticket')\n"
+    "  ticket:close()\n"
+    "  local queue\n"
+    "  queue, message, code = log:queue()\n"
+    "  if not queue then return nil, message, code end\n"
+    "  expect(log:event_fd(), 'event_fd')\n"
+    "  return log:flush()\n"
+    "end\n"
+    "return function(path, left_open, submits)\n"
     "  local log, message, code = trail.open(path, { map_size = 1 << 20 })\n"
     "  if not log then return nil, message, code end\n"
     "  local closed <close> = not left_open and log or nil\n"
@@ -109,10 +130,15 @@ static const char work_text[] =
     "  done, message, code = write(log)\n"
     "  if not done then return nil, message, code end\n"
     "  expect(tostring(log):find(path, 1, true), 'tostring')\n"
+    "  if submits then\n"
+    "    done, message, code = submit(log)\n"
+    "    if not done then return nil, message, code end\n"
+    "  end\n"
     "  report, message, code = log:verify { in_process = true, expect_head = head,\n"
     "    progress = function() return true end }\n"
     "  if not report then return nil, message, code end\n"
-    "  expect(report.ok and report.entries == head.seq + 4, 'report')\n"
+    "  expect(report.ok and report.entries == head.seq + (submits and 7 or 4), "
+    "'report')\n"
     "  if not left_open then log:close() end\n"
     "  return true\n"
     "end\n";
@@ -262,6 +288,11 @@ static void push_work(const program *p, lua_State *L, unsigned long n)
     lua_pushvalue(L, 1);
     lua_pushstring(L, p->path);
     lua_pushboolean(L, n % 2 == 0);
+#ifdef __SANITIZE_ADDRESS__
+    lua_pushboolean(L, !fail_of_malloc()); /* what starts a thread must not fail then */
+#else
+    lua_pushboolean(L, 1);
+#endif
 }
 
 static int load_all(lua_State *L)
@@ -301,7 +332,7 @@ static void close_state(program *p, lua_State *L, unsigned long n, unsigned held
 static void must_work(program *p, lua_State *L, unsigned long n)
 {
     push_work(p, L, n);
-    if (lua_pcall(L, 2, 3, 0) != LUA_OK || !lua_toboolean(L, -3)) {
+    if (lua_pcall(L, 3, 3, 0) != LUA_OK || !lua_toboolean(L, -3)) {
         fail(p, n, lua_tostring(L, lua_gettop(L) == 2 ? -1 : -2));
     }
     lua_settop(L, 1);
@@ -360,7 +391,7 @@ static void try_working(program *p)
         }
         push_work(p, L, n);
         arm(p, n);
-        failed = lua_pcall(L, 2, 3, 0);
+        failed = lua_pcall(L, 3, 3, 0);
         if (disarm(p) < n) {
             break;
         }

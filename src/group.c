@@ -141,17 +141,18 @@ static void tell(trail__group *group, trail__batch *batches, unsigned odd)
     trail__futex_wake_all(&group->over[odd]);
 }
 
-/* Whoever waited in vain for other processes, waited for all. So with several transactions it is
- * the last batches of a list that are busy, and none stands before one that was busy. */
-static trail__batch *all_busy(trail__group *group, trail__batch *rest,
-                              const trail__batch *busy, unsigned odd)
+/* Who waited in vain for other processes, did so for all: if the last batch is busy, so is the
+ * rest, and none of it comes before one that was busy. Returns whether it is. */
+static bool pass_on_busy(const trail__batch *batches, trail__batch *rest)
 {
-    for (trail__batch *batch = rest; batch != NULL; batch = batch->next) {
-        batch->status = busy->status;
-        batch->error = busy->error;
+    while (batches->next != NULL) {
+        batches = batches->next;
     }
-    tell(group, rest, odd);
-    return NULL;
+    for (; batches->status == TRAIL_BUSY && rest != NULL; rest = rest->next) {
+        rest->status = batches->status;
+        rest->error = batches->error;
+    }
+    return batches->status == TRAIL_BUSY;
 }
 
 static void lead(trail__group *group, trail__log *log, unsigned odd)
@@ -165,8 +166,9 @@ static void lead(trail__group *group, trail__log *log, unsigned odd)
         trail__batch *rest = cut(batches);
 
         trail__log_append(log, batches);
-        if (batches->status == TRAIL_BUSY) {
-            rest = all_busy(group, rest, batches, odd);
+        if (pass_on_busy(batches, rest)) {
+            tell(group, rest, odd);
+            rest = NULL;
         }
         tell(group, batches, odd);
         batches = rest;

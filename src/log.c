@@ -445,12 +445,19 @@ void trail__log_append(trail__log *log, trail__batch *batches)
     if (!is_of_one(status) || batches->next == NULL) {
         return;
     }
-    for (trail__batch *batch = batches; batch != NULL;) {
+    status = TRAIL_OK;
+    for (trail__batch *batch = batches, *before = NULL; batch != NULL;) {
         trail__batch *next = batch->next;
 
         batch->next = NULL;
-        (void)append_together(log, batch);
+        if (status == TRAIL_BUSY) { /* then for all that follow: nothing changes places */
+            batch->status = before->status;
+            batch->error = before->error;
+        } else {
+            status = append_together(log, batch);
+        }
         batch->next = next;
+        before = batch;
         batch = next;
     }
 }

@@ -45,7 +45,8 @@ trail_status trail__log_make(const char *path, const trail__kv_options *options,
                              trail_error *err);
 
 /* Append the batches of a list in one durable transaction. Each batch gets its own status,
- * error and receipts; one that is refused (TRAIL_EXISTS) does not disturb the others. */
+ * error and receipts; one that is refused (TRAIL_EXISTS) does not disturb the others. None stands
+ * behind one with TRAIL_BUSY that has another status. */
 void trail__log_append(trail__log *log, trail__batch *batches);
 
 /* ---- reading, within a transaction -------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "fault.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -241,6 +242,9 @@ static trail_ticket *cut_busy(trail_ticket **tickets)
     }
     busy = *tickets;
     *tickets = NULL;
+    for (trail_ticket *ticket = busy; ticket != NULL; ticket = ticket->next) {
+        assert(ticket->batch.status == TRAIL_BUSY); /* or it would be stored twice */
+    }
     return busy;
 }
 
@@ -333,7 +337,7 @@ static trail_status start(trail__queue *queue, trail_error *err)
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (failed != 0) {
         return trail__error(err, TRAIL_NO_MEMORY,
-                            "cannot start the thread that writes what was submitted: %s",
+                            "no memory for the thread that writes what was submitted: %s",
                             strerror(failed));
     }
     queue->running = true;
