@@ -197,8 +197,8 @@ sanitize: test-sanitize
 # size of the largest trail; the peers get a million of them at most.
 EVENTS ?= 10000000
 ROUND_EVENTS ?= 200000
-ROUNDS ?= 4
-IMPORT_LINES ?= 1000000
+ROUNDS ?= 3
+IMPORT_LINES ?= 500000
 BENCH_FLAGS ?=
 
 bench:
