@@ -36,35 +36,13 @@ void trail__sums_join(trail__sums *to, const trail__sums *from)
 
 /* ---- sums ------------------------------------------------------------------------- */
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    __extension__ typedef unsigned __int128 wide;
-    wide product = (wide)a * b;
-
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t hash_term(const trail__compare *c, unsigned field, trail_text term)
-{
-    uint64_t hash = c->keys[0] ^ field;
-    size_t at = 0;
-    uint64_t word;
-
-    for (; at + 8 <= term.len; at += 8) {
-        memcpy(&word, term.data + at, 8);
-        hash = mix(hash ^ word, UINT64_C(0x9e3779b97f4a7c15));
-    }
-    word = 0;
-    memcpy(&word, term.data + at, term.len - at);
-    return mix(hash ^ word, UINT64_C(0xd6e8feb86659fd93) ^ term.len);
-}
-
 /* One term at one seq; 'sign' 1 or -1. */
 static void sum(const trail__compare *c, trail__sums *to, uint64_t hash, uint64_t seq,
                 uint64_t sign)
 {
     for (int i = 0; i < 2; i++) {
-        uint64_t value = mix(hash ^ seq * UINT64_C(0x9e3779b97f4a7c15), c->keys[1 + i]);
+        uint64_t value =
+            trail__mix(hash ^ seq * UINT64_C(0x9e3779b97f4a7c15), c->keys[1 + i]);
 
         to->sums[i] += value * sign;
     }
@@ -73,7 +51,7 @@ static void sum(const trail__compare *c, trail__sums *to, uint64_t hash, uint64_
 static void sum_time(const trail__compare *c, trail__sums *to, int64_t time_us,
                      uint64_t seq, uint64_t sign)
 {
-    sum(c, to, mix((uint64_t)time_us ^ c->keys[0], c->keys[1]), seq, sign);
+    sum(c, to, trail__mix((uint64_t)time_us ^ c->keys[0], c->keys[1]), seq, sign);
 }
 
 /* Those in details are gathered first: an array may hold a value twice. */
@@ -97,7 +75,7 @@ static trail_status add_term(void *context, unsigned field, trail_text term)
     if (term.len == 0 || memchr(term.data, '\0', term.len) != NULL) {
         return TRAIL_OK;
     }
-    hash = hash_term(a->c, field, term);
+    hash = trail__term_hash(a->c->keys[0], field, term);
     if (field < TRAIL__TERM_FIELD_PATHS) {
         sum(a->c, a->to, hash, a->seq, 1);
     } else if (trail__reserve(&a->hashes, &a->room, a->count + 1, sizeof hash)) {
@@ -182,7 +160,7 @@ static trail_status take_terms(trail__compare *c, const trail__segment *segment,
         return status;
     }
     while ((status = trail__postings_next(&p, err)) == TRAIL_OK) {
-        t.hash = hash_term(c, p.field, p.term);
+        t.hash = trail__term_hash(c->keys[0], p.field, p.term);
         t.count = 0;
         if (!trail__posting_each(&p.posting, take_offset, &t) ||
             t.count != p.posting.count) {

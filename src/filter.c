@@ -450,15 +450,10 @@ static trail_text field_of(const trail_event *event, trail_field field)
     return (trail_text){ NULL, 0 };
 }
 
-static bool begins_with(trail_text text, trail_text prefix)
-{
-    return text.len >= prefix.len && memcmp(text.data, prefix.data, prefix.len) == 0;
-}
-
 static bool is_any_term(const trail__condition *c, trail_text term)
 {
     for (size_t v = 0; v < c->count; v++) {
-        if (c->prefixes[v] ? begins_with(term, c->terms[v])
+        if (c->prefixes[v] ? trail__text_begins(term, c->terms[v])
                            : trail__text_equal(c->terms[v], term)) {
             return true;
         }

@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "fault.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -46,12 +47,6 @@ static trail_status add_posting(const search *s, const trail__postings *p,
                : trail__view_damaged(s->view, "a posting is damaged", s->err);
 }
 
-static bool begins_with(trail_text text, trail_text prefix)
-{
-    return text.len >= prefix.len &&
-           (prefix.len == 0 || memcmp(text.data, prefix.data, prefix.len) == 0);
-}
-
 /* Add the entries that have a term, or one that begins with it. */
 static trail_status add_term(const search *s, unsigned field, trail_text term,
                              bool prefix, trail__set *set)
@@ -65,7 +60,7 @@ static trail_status add_term(const search *s, unsigned field, trail_text term,
         return status;
     }
     while ((status = trail__postings_next(&p, s->err)) == TRAIL_OK) {
-        if (p.field != field || !begins_with(p.term, term) ||
+        if (p.field != field || !trail__text_begins(p.term, term) ||
             (!prefix && p.term.len != term.len)) {
             break;
         }

@@ -145,40 +145,30 @@ static bool take_least(trail__merge *merge)
     return least != NULL;
 }
 
-/* Add the posting's offsets, moved up, behind those gathered. */
-static bool gather(trail__merge *merge, const trail__posting *posting, uint32_t base,
-                   size_t *count)
+/* Offsets of one term, moved up by where their input begins. */
+typedef struct gathering {
+    trail__merge *merge;
+    uint32_t base;
+    size_t count;
+} gathering;
+
+static bool gather(void *context, uint32_t offset)
 {
-    size_t before = *count;
+    gathering *g = context;
 
-    for (uint32_t i = 0; !posting->is_bits && i < posting->count; i++) {
-        uint32_t offset =
-            base + posting->data[2 * i] + ((uint32_t)posting->data[2 * i + 1] << 8);
-
-        if (*count == TRAIL__WINDOW || offset >= TRAIL__WINDOW) {
-            return false;
-        }
-        merge->offsets[(*count)++] = (uint16_t)offset;
+    if (g->count == TRAIL__WINDOW || g->base + offset >= TRAIL__WINDOW) {
+        return false;
     }
-    for (uint32_t at = 0; posting->is_bits && at < posting->len; at++) {
-        for (unsigned bit = 0; bit < 8; bit++) {
-            if ((posting->data[at] >> bit & 1) != 0) {
-                uint32_t offset = base + at * 8 + bit;
-
-                if (*count == TRAIL__WINDOW || offset >= TRAIL__WINDOW) {
-                    return false;
-                }
-                merge->offsets[(*count)++] = (uint16_t)offset;
-            }
-        }
-    }
-    return *count - before == posting->count;
+    g->merge->offsets[g->count++] = (uint16_t)(g->base + offset);
+    return true;
 }
 
-static trail_status damaged(trail_error *err)
+static bool gather_posting(gathering *g, const trail__posting *posting, uint32_t base)
 {
-    return trail__error(err, TRAIL_CORRUPT,
-                        "the index is damaged; trail reindex mends it");
+    size_t before = g->count;
+
+    g->base = base;
+    return trail__posting_each(posting, gather, g) && g->count - before == posting->count;
 }
 
 /* Inputs smaller than a window share one; larger ones bring whole windows. */
@@ -186,8 +176,8 @@ static trail_status write_term(trail__merge *merge, trail_error *err)
 {
     uint32_t span_in = span_of(&merge->inputs[0]);
     bool whole = span_in >= TRAIL__WINDOW;
+    gathering g = { .merge = merge };
     trail_status status = TRAIL_OK;
-    size_t count = 0;
 
     for (size_t i = 0; i < merge->count && status == TRAIL_OK; i++) {
         trail__postings *p = &merge->walks[i];
@@ -201,17 +191,17 @@ static trail_status write_term(trail__merge *merge, trail_error *err)
                 moved.window += (uint32_t)(i * (span_in / TRAIL__WINDOW));
                 status = trail__block_add(&merge->writer, merge->field, term_done(merge),
                                           &moved, err);
-            } else if (!gather(merge, &moved, (uint32_t)i * span_in, &count)) {
-                status = damaged(err);
+            } else if (!gather_posting(&g, &moved, (uint32_t)i * span_in)) {
+                status = trail__postings_damaged(err);
             }
             if (status == TRAIL_OK) {
                 status = step(merge, i, err);
             }
         }
     }
-    if (status == TRAIL_OK && count > 0) {
+    if (status == TRAIL_OK && g.count > 0) {
         status = trail__block_add_offsets(&merge->writer, merge->field, term_done(merge),
-                                          0, merge->offsets, count, err);
+                                          0, merge->offsets, g.count, err);
     }
     return status;
 }

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static trail_status damaged(trail_error *err)
+trail_status trail__postings_damaged(trail_error *err)
 {
     return trail__error(err, TRAIL_CORRUPT,
                         "the index is damaged; trail reindex mends it");
@@ -41,14 +41,14 @@ static trail_status open_block(trail__postings *p, trail_text key, trail_text bl
     uint64_t segment;
 
     if (!trail__block_key_read(key, &segment, &p->field)) {
-        return damaged(err);
+        return trail__postings_damaged(err);
     }
     if (segment != p->segment) {
         return TRAIL_NOT_FOUND;
     }
     if (p->copy != NULL) {
         if (block.len > TRAIL__BLOCK_LEN_MAX) {
-            return damaged(err);
+            return trail__postings_damaged(err);
         }
         memcpy(p->copy, block.data, block.len);
         block.data = (const char *)p->copy;
@@ -158,7 +158,7 @@ trail_status trail__postings_next(trail__postings *p, trail_error *err)
             return TRAIL_OK;
         }
         if (status == TRAIL_CORRUPT) {
-            return damaged(err);
+            return trail__postings_damaged(err);
         }
         status = trail__kv_cursor_move(&p->cursor, TRAIL__KV_NEXT, &key, &block, err);
         if (status == TRAIL_OK) {
@@ -197,7 +197,7 @@ trail_status trail__postings_times(const trail__kv_txn *txn, uint64_t segment,
           !trail__block_key_offset(key, first_out) ||
           !trail__times_open(times_out, chunk) || *first_out > offset ||
           offset - *first_out >= times_out->count))) {
-        status = damaged(err);
+        status = trail__postings_damaged(err);
     }
     trail__kv_cursor_close(&cursor);
     return status;

@@ -30,6 +30,9 @@ void trail__postings_close(trail__postings *p);
  * more in this segment. TRAIL_CORRUPT. */
 trail_status trail__postings_next(trail__postings *p, trail_error *err);
 
+/* TRAIL_CORRUPT, and what to do. */
+trail_status trail__postings_damaged(trail_error *err);
+
 /* -1, 0, 1 as (field, term) of p is before, at or behind the other one. */
 int trail__term_compare(unsigned field, trail_text term, unsigned other_field,
                         trail_text other);

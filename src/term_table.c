@@ -57,7 +57,7 @@ bool trail__reserve(void *array, size_t *room, size_t needed, size_t size)
     return true;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
+uint64_t trail__mix(uint64_t a, uint64_t b)
 {
     __extension__ typedef unsigned __int128 wide;
     wide product = (wide)a * b;
@@ -65,19 +65,19 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static uint64_t hash_of(const trail__term_table *table, unsigned field, trail_text text)
+uint64_t trail__term_hash(uint64_t key, unsigned field, trail_text term)
 {
-    uint64_t hash = table->seed ^ field;
+    uint64_t hash = key ^ field;
     size_t at = 0;
     uint64_t word;
 
-    for (; at + 8 <= text.len; at += 8) {
-        memcpy(&word, text.data + at, 8);
-        hash = mix(hash ^ word, UINT64_C(0x9e3779b97f4a7c15));
+    for (; at + 8 <= term.len; at += 8) {
+        memcpy(&word, term.data + at, 8);
+        hash = trail__mix(hash ^ word, UINT64_C(0x9e3779b97f4a7c15));
     }
     word = 0;
-    memcpy(&word, text.data + at, text.len - at);
-    return mix(hash ^ word, UINT64_C(0xd6e8feb86659fd93) ^ text.len);
+    memcpy(&word, term.data + at, term.len - at);
+    return trail__mix(hash ^ word, UINT64_C(0xd6e8feb86659fd93) ^ term.len);
 }
 
 static void insert(trail__term_table *table, uint32_t number)
@@ -140,7 +140,7 @@ static bool add(trail__term_table *table, unsigned field, trail_text text, uint6
 bool trail__term_table_find(trail__term_table *table, unsigned field, trail_text term,
                             uint32_t *number_out)
 {
-    uint64_t hash = hash_of(table, field, term);
+    uint64_t hash = trail__term_hash(table->seed, field, term);
     size_t slot = hash & (table->slot_count - 1);
 
     for (; table->slots[slot] != FREE_SLOT; slot = (slot + 1) & (table->slot_count - 1)) {

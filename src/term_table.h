@@ -41,6 +41,10 @@ trail_text trail__term_table_text(const trail__term_table *table, uint32_t numbe
 /* By field, then by bytes: -1, 0, 1. */
 int trail__term_table_compare(const trail__term_table *table, uint32_t a, uint32_t b);
 
+/* A hash with a key: who does not know it cannot choose terms that fall on one another. */
+uint64_t trail__term_hash(uint64_t key, unsigned field, trail_text term);
+uint64_t trail__mix(uint64_t a, uint64_t b);
+
 /* Room for 'needed' things of 'size' bytes in *(void **)array. False: no memory. */
 bool trail__reserve(void *array, size_t *room, size_t needed, size_t size);
 

@@ -166,7 +166,8 @@ static int l_start(lua_State *L)
         lua_rawgeti(L, 1, i + 1); /* stays on the stack: the string must live */
         argv[i] = (char *)(uintptr_t)luaL_checkstring(L, -1);
     }
-    if (out_path != NULL) { /* it is there from now on, whenever the child gets its turn */
+    if (out_path !=
+        NULL) { /* it is there from now on, whenever the child gets its turn */
         int out = open(out_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
 
         close(out);

@@ -164,3 +164,9 @@ bool trail__text_utf8(trail_text text, size_t *chars_out, size_t *bad_offset_out
     *chars_out = chars;
     return true;
 }
+
+bool trail__text_begins(trail_text text, trail_text prefix)
+{
+    return text.len >= prefix.len &&
+           (prefix.len == 0 || memcmp(text.data, prefix.data, prefix.len) == 0);
+}

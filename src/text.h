@@ -20,5 +20,6 @@ size_t trail__text_char(const unsigned char *text, size_t len, uint32_t *code_ou
 bool trail__text_plain(trail_text text);
 
 bool trail__text_equal(trail_text a, trail_text b); /* absent equals absent only */
+bool trail__text_begins(trail_text text, trail_text prefix); /* neither is absent */
 
 #endif

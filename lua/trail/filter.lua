@@ -307,15 +307,20 @@ local function put(key)
   end
 end
 
+-- One more value of a condition, or of its "not"; errors are the fault of two calls up.
+local function put_condition(self, key, negate, ...)
+  check_count(key, select("#", ...), 1, LIST_HINT, 3)
+  if negate then
+    add(self, "excluded", key, (...), 3)
+  else
+    add_match(self, key, (...), 3)
+  end
+end
+
 -- The conditions of a field: :user{...} sets the list, :not_user{...} its "not".
 local function put_match(key, negate)
   return function(self, ...)
-    check_count(key, select("#", ...), 1, LIST_HINT, 2)
-    if negate then
-      add(self, "excluded", key, (...), 2)
-    else
-      add_match(self, key, (...), 2)
-    end
+    put_condition(self, key, negate, ...)
     return self
   end
 end
@@ -326,13 +331,7 @@ local function put_details(negate)
     if type(path) ~= "string" or path == "" then
       error("details takes a path, such as \"region\", and a value", 2)
     end
-    local key = path_of(path) and path or "details." .. path
-    check_count(key, select("#", ...), 1, LIST_HINT, 2)
-    if negate then
-      add(self, "excluded", key, (...), 2)
-    else
-      add_match(self, key, (...), 2)
-    end
+    put_condition(self, path_of(path) and path or "details." .. path, negate, ...)
     return self
   end
 end
