@@ -346,7 +346,7 @@ trail_status trail__find_span(trail__view *view, bool fits, const trail__filter 
         status = cut(span_out, &segment, err);
     }
     if (status == TRAIL_OK) {
-        explain->candidates += trail__set_count(&span_out->set);
+        explain->candidates += trail__set_recount(&span_out->set);
         return TRAIL_OK;
     }
     trail__span_release(span_out);

@@ -57,10 +57,27 @@ static uint32_t count_word(uint64_t word)
     return (uint32_t)(word * UINT64_C(0x0101010101010101) >> 56);
 }
 
+#if defined(__x86_64__)
+__attribute__((target("popcnt"))) static uint32_t count_fast(const uint64_t *bits)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < WORDS; i++) {
+        count += (uint32_t)__builtin_popcountll(bits[i]);
+    }
+    return count;
+}
+#endif
+
 static uint32_t count_bits(const uint64_t *bits)
 {
     uint32_t count = 0;
 
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("popcnt")) {
+        return count_fast(bits);
+    }
+#endif
     for (size_t i = 0; i < WORDS; i++) {
         count += count_word(bits[i]);
     }
@@ -385,6 +402,17 @@ void trail__set_keep(trail__set *set, bool (*keep)(void *context, uint32_t offse
 }
 
 /* ---- asking ----------------------------------------------------------------------- */
+
+uint64_t trail__set_recount(trail__set *set)
+{
+    for (size_t i = 0; i < set->window_count; i++) {
+        trail__window *w = &set->windows[i];
+
+        w->count = exact_count(w);
+        w->counted = true;
+    }
+    return trail__set_count(set);
+}
 
 uint64_t trail__set_count(const trail__set *set)
 {

@@ -52,6 +52,7 @@ void trail__set_keep(trail__set *set, bool (*keep)(void *context, uint32_t offse
                      void *context);
 
 uint64_t trail__set_count(const trail__set *set);
+uint64_t trail__set_recount(trail__set *set); /* so that asking again costs nothing */
 
 /* How many of a stored window (see trail__set_add_list, _bits) are in the set. */
 uint32_t trail__set_common_list(const trail__set *set, size_t window, const uint8_t *data,
