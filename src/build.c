@@ -331,10 +331,8 @@ static void forget_merge(trail__build *build)
 /* The head of the log, and whether the index was made from it. */
 static trail_status look_at_log(trail__build *build, bool *fits_out, trail_error *err)
 {
-    const trail__index_state *state = &build->state;
     trail__kv_txn txn;
     trail_head head;
-    trail_text stored;
     trail_status status = trail__kv_begin_read(build->index->log->kv, &txn, err);
 
     if (status != TRAIL_OK) {
@@ -342,13 +340,11 @@ static trail_status look_at_log(trail__build *build, bool *fits_out, trail_error
     }
     status = trail__log_head(&txn, &head, err);
     build->log_fault = status == TRAIL_CORRUPT;
-    build->head = head.seq;
-    *fits_out = status == TRAIL_OK &&
-                (state->seq == 0 ||
-                 (state->seq <= head.seq &&
-                  trail__log_stored(&txn, state->seq, &stored, NULL) == TRAIL_OK &&
-                  stored.len > TRAIL_HASH_LEN &&
-                  memcmp(stored.data + 1, state->event_hash, TRAIL_HASH_LEN) == 0));
+    if (status == TRAIL_OK) {
+        build->head = head.seq;
+        *fits_out =
+            build->state.seq <= head.seq && trail__index_state_fits(&build->state, &txn);
+    }
     trail__kv_abort(&txn);
     return status;
 }

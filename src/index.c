@@ -177,6 +177,17 @@ trail_status trail__index_state_put(trail__kv_txn *txn, const trail__index_state
     return trail__kv_replace(txn, TRAIL__KV_STATE, state_key, value, err);
 }
 
+bool trail__index_state_fits(const trail__index_state *state,
+                             const trail__kv_txn *log_txn)
+{
+    trail_text stored;
+
+    return state->seq == 0 ||
+           (trail__log_stored(log_txn, state->seq, &stored, NULL) == TRAIL_OK &&
+            stored.len > TRAIL_HASH_LEN &&
+            memcmp(stored.data + 1, state->event_hash, TRAIL_HASH_LEN) == 0);
+}
+
 trail_status trail__index_segment_put(trail__kv_txn *txn, const trail__segment *segment,
                                       trail_error *err)
 {
@@ -273,13 +284,7 @@ void trail__view_end(trail__view *view)
 
 bool trail__view_fits(trail__view *view, const trail__kv_txn *log_txn)
 {
-    trail_text stored;
-
-    return view->usable &&
-           (view->state.seq == 0 ||
-            (trail__log_stored(log_txn, view->state.seq, &stored, NULL) == TRAIL_OK &&
-             stored.len > TRAIL_HASH_LEN &&
-             memcmp(stored.data + 1, view->state.event_hash, TRAIL_HASH_LEN) == 0));
+    return view->usable && trail__index_state_fits(&view->state, log_txn);
 }
 
 trail_status trail__view_segment(const trail__view *view, uint64_t seq,

@@ -83,7 +83,11 @@ void trail__index_release(trail__index *index);
 
 /* ---- reading ---------------------------------------------------------------------- */
 
-/* A snapshot of the index; of_log tells whether it can be used with the log. */
+/* Does the log hold, at state->seq, what the index was made from? */
+bool trail__index_state_fits(const trail__index_state *state,
+                             const trail__kv_txn *log_txn);
+
+/* A snapshot of the index. */
 typedef struct trail__view {
     trail__index *index;
     trail__kv_txn txn;
@@ -97,7 +101,7 @@ typedef struct trail__view {
 void trail__view_begin(trail__view *view, trail__index *index);
 void trail__view_end(trail__view *view);
 
-/* Does the log hold, at state.seq, what the index was made from? */
+/* Can it be used with this log? */
 bool trail__view_fits(trail__view *view, const trail__kv_txn *log_txn);
 
 /* Why it cannot be used, or, if it is usable, does not fit the log. */
